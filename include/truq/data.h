@@ -1,0 +1,141 @@
+/* Data: datasets, preprocessing, batches; .npz files. */
+#ifndef TRUQ_DATA_H
+#define TRUQ_DATA_H
+
+#include <truq/registry.h>
+#include <truq/random.h>
+#include <truq/tensor.h>
+#include <truq/threads.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- .npz and .npy ------------------------------------------------------------------------- */
+
+/** Named arrays in the order of the file. */
+typedef struct tq_npz {
+    tq_arena *arena;
+    int n;
+    const char **names;
+    tq_tensor *tensors;
+} tq_npz;
+
+/** Reads all members of an .npz (stored or deflated) or the one array of an .npy (name ""). C order; little endian. */
+TQ_API tq_status tq_npz_load(const char *path, tq_npz *out_npz);
+TQ_API void tq_npz_reset(tq_npz *npz);
+TQ_API const tq_tensor *tq_npz_find(const tq_npz *npz, const char *name);   /* or NULL */
+/** Writes atomically (temporary file, then rename), members stored, fixed time stamps: same content, same bytes. */
+TQ_API tq_status tq_npz_save(const char *path, int n, const char *const *names, const tq_tensor *tensors);
+
+/* ---- datasets -------------------------------------------------------------------------------- */
+
+typedef enum tq_partition { TQ_PARTITION_ALL, TQ_PARTITION_TRAIN, TQ_PARTITION_VALID, TQ_PARTITION_TEST } tq_partition;
+/** "train", "training", "valid", "validation", "val", "test", "testing", any case; TQ_ERR_VALUE else. */
+TQ_API tq_status tq_partition_parse(const char *text, tq_partition *out);
+
+/** One data point as stored. Either an image, u8 [H, W, C], or arrays as they are. */
+typedef struct tq_sample {
+    int64_t label;             /* -1: none */
+    bool is_image;
+    tq_tensor data;            /* owned: reset with tq_tensor_reset */
+} tq_sample;
+
+typedef struct tq_dataset tq_dataset;
+
+/** A kind of dataset: "tar", "imagefolder", "cifar10", ... `argument` is what follows the colon. */
+typedef struct tq_dataset_driver {
+    tq_entry entry;
+    tq_status (*open)(const char *argument, tq_partition partition, tq_dataset *dataset);
+    /** Reads sample i; may be called from several threads at once. */
+    tq_status (*read)(const tq_dataset *dataset, int64_t i, tq_sample *out_sample);
+    void (*close)(tq_dataset *dataset);
+} tq_dataset_driver;
+
+/** An open dataset. Drivers fill it in `open`. */
+struct tq_dataset {
+    const tq_dataset_driver *driver;
+    tq_arena *arena;
+    const char *spec;
+    int64_t n;                 /* data points */
+    int64_t n_classes;         /* 0: no labels */
+    const char *const *class_names;   /* or NULL */
+    void *state;
+};
+
+/** Opens "tar:FILE", "imagefolder:DIR", "cifar10:DIR", "cifar100:DIR", "idx:IMAGES,LABELS", "npz:FILE", "digits";
+ *  a bare path is guessed (.tar, .npz, a folder). */
+TQ_API tq_status tq_dataset_open(const tq_registry *registry, const char *spec, tq_partition partition,
+                                 tq_dataset **out_dataset);
+TQ_API void tq_dataset_close(tq_dataset *dataset);
+TQ_API tq_status tq_dataset_read(const tq_dataset *dataset, int64_t i, tq_sample *out_sample);
+/** Identity of a sample for prediction files: its index. Its name (member path) or NULL. */
+
+/* ---- preprocessing ---------------------------------------------------------------------------- */
+
+enum { TQ_PREPROCESS_MAX = 16 };
+
+/** One transform with its parameters, e.g. { "Resize", { 256 } }. Kinds are listed under TQ_KIND_TRANSFORM. */
+typedef struct tq_transform_spec {
+    const char *name;          /* "Resize", "CenterCrop", "RandomResizedCrop", "RandomCrop", "RandomHorizontalFlip",
+                                  "ColorJitter", "ToTensor", "Scale" (x * a + b), "Normalize", "Integerise" */
+    int n_args;
+    double args[8];
+} tq_transform_spec;
+
+/** Preprocessing: one list for training, one for everything else; and the integer grid of its end, if any. */
+typedef struct tq_preset {
+    tq_entry entry;            /* "imagenet", "cifar10", "vww", "efficientnet_lite", "raw" */
+    int n_train, n_eval;
+    tq_transform_spec train[TQ_PREPROCESS_MAX], eval[TQ_PREPROCESS_MAX];
+    bool sized_by_model;       /* crops take the height and width of the model's input */
+    double scale;              /* > 0: codes of Integerise have this scale; floats are scale * code */
+} tq_preset;
+
+typedef enum tq_shuffle { TQ_SHUFFLE_NONE, TQ_SHUFFLE_ONCE, TQ_SHUFFLE_EPOCH } tq_shuffle;
+
+typedef struct tq_loader_options {
+    const tq_preset *preset;       /* NULL: raw */
+    bool training;                 /* the training list of the preset */
+    int64_t batch;                 /* > 0 */
+    bool drop_last;
+    tq_shuffle shuffle;
+    uint64_t seed;
+    int64_t limit;                 /* > 0: only the first `limit` data points */
+    int n_workers;                 /* decoding threads; batches are the same for any number */
+    int64_t height, width;         /* of the model's input, 0: unknown */
+    tq_type sample_type;           /* what one model input sample is, dims without batch (rank -1: whatever comes) */
+    size_t cache_bytes;            /* keep decoded images up to this many bytes (0: do not) */
+} tq_loader_options;
+
+/** One batch: input f32 [n, C, H, W] (or [n, ...]), labels i64 [n] (-1: none), ids i64 [n]. Owned by the loader until
+ *  the next call. */
+typedef struct tq_batch {
+    int64_t n;
+    tq_tensor input;
+    const int64_t *labels;
+    const int64_t *ids;
+} tq_batch;
+
+typedef struct tq_loader tq_loader;
+/** The dataset and preset are borrowed. */
+TQ_API tq_status tq_loader_create(const tq_registry *registry, const tq_dataset *dataset,
+                                  const tq_loader_options *options, tq_loader **out_loader);
+TQ_API void tq_loader_destroy(tq_loader *loader);
+TQ_API int64_t tq_loader_n_batches(const tq_loader *loader);   /* per epoch */
+/** Starts epoch `epoch` at batch `first` (resume); workers begin to decode ahead. */
+TQ_API tq_status tq_loader_start(tq_loader *loader, int64_t epoch, int64_t first);
+/** The next batch; out_batch->n is 0 at the end of the epoch. A broken file names dataset, member and cause. */
+TQ_API tq_status tq_loader_next(tq_loader *loader, tq_batch *out_batch);
+
+/** Reads one image file (JPEG or PNG by content), u8 [H, W, 3]. */
+TQ_API tq_status tq_image_load(const char *path, tq_tensor *out_image);
+TQ_API tq_status tq_image_decode(const void *bytes, size_t size, const char *name, tq_tensor *out_image);
+/** Applies a preset's eval (or train) list to one sample: f32 [C, H, W]. */
+TQ_API tq_status tq_preset_apply(const tq_registry *registry, const tq_loader_options *options, const tq_sample *sample,
+                                 tq_random *random, tq_tensor *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,95 @@
+/* Editors: what changes graphs. A finder (pattern + accept) and an applier; or a whole-graph function. */
+#ifndef TRUQ_EDIT_H
+#define TRUQ_EDIT_H
+
+#include <truq/graph.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Stages in the order they run. */
+typedef enum tq_edit_stage {
+    TQ_EDIT_CANONICALISE, TQ_EDIT_FOLD, TQ_EDIT_FAKE, TQ_EDIT_PRE_GRAD, TQ_EDIT_POST_TRAIN, TQ_EDIT_TRUE,
+    TQ_EDIT_CUSTOM, TQ_EDIT_CLEAN, TQ_EDIT_BACKEND, TQ_N_EDIT_STAGES
+} tq_edit_stage;
+
+enum { TQ_PATTERN_MAX_NODES = 12, TQ_PATTERN_MAX_INPUTS = 6 };
+
+/** Input of a pattern node: output 0 of pattern node k, or anything (0). */
+#define TQ_FROM(k) ((k) + 1)
+
+/** One node of a pattern. */
+typedef struct tq_pattern_node {
+    const char *op;                             /* "Conv", or "Relu|Clip|LeakyRelu", or NULL: any */
+    int inputs[TQ_PATTERN_MAX_INPUTS];          /* TQ_FROM(k) or 0 */
+    bool commutative;                           /* inputs may come in any order */
+    bool sole_consumer;                         /* its output 0 has one consumer and is no graph output */
+    bool (*accept)(const tq_node *node);        /* more conditions; may be NULL */
+} tq_pattern_node;
+
+/** A small connected graph; node n_nodes-1 is the last, found first. */
+typedef struct tq_pattern {
+    int n_nodes;
+    tq_pattern_node nodes[TQ_PATTERN_MAX_NODES];
+} tq_pattern;
+
+/** Where a pattern was found. */
+typedef struct tq_match {
+    tq_graph *graph;
+    int n_nodes;
+    tq_node *nodes[TQ_PATTERN_MAX_NODES];
+} tq_match;
+
+/** What an editor's run can ask for. */
+typedef struct tq_edit {
+    const tq_registry *registry;
+    const struct tq_recipe *recipe;             /* NULL outside of recipes */
+    const struct tq_true_options *true_options; /* NULL outside of f2t */
+    const char *dump_after;                     /* editor name, "all" or NULL */
+    const char *stop_after;                     /* editor name or NULL */
+    void (*log)(void *context, const char *line);   /* one line an edit; may be NULL */
+    void (*dump)(void *context, const char *editor, const tq_graph *graph);
+    void *context;
+    tq_arena *scratch;
+} tq_edit;
+
+/** An editor: pattern + accept + apply, or run. */
+typedef struct tq_editor {
+    tq_entry entry;
+    tq_edit_stage stage;
+    const char *after, *before;                 /* names of editors of the same stage; may be NULL */
+    bool annotates;                             /* leaves the topology alone; checked */
+    bool by_name;                               /* runs only where a pipeline or recipe names it */
+    const tq_pattern *pattern;
+    bool (*accept)(const tq_match *match);      /* may be NULL */
+    tq_status (*apply)(tq_graph *graph, const tq_match *match);
+    tq_status (*run)(tq_graph *graph, const tq_edit *edit);     /* instead of a pattern */
+} tq_editor;
+
+/** Applies an editor wherever it matches until nothing matches, verifies the graph after it, logs each
+ *  edit. On failure the graph is as broken as it is: callers work on a clone (tq_pipeline_run does). */
+TQ_API tq_status tq_editor_apply(const tq_editor *editor, tq_graph *graph, const tq_edit *edit, int *out_n_edits);
+/** The same without context. */
+TQ_API tq_status tq_editor_run(const tq_editor *editor, tq_graph *graph);
+
+/** Finds matches of a pattern: sorted by the order of their last node, non-overlapping. Returns how
+ *  many; *out_matches lives in `scratch`. */
+TQ_API int tq_pattern_find(const tq_pattern *pattern, tq_graph *graph, bool (*accept)(const tq_match *match),
+                           tq_arena *scratch, tq_match **out_matches);
+
+/** A named list of editors, in order; NULL-terminated names. */
+typedef struct tq_pipeline {
+    tq_entry entry;
+    const char *const *editors;
+} tq_pipeline;
+
+/** Runs a pipeline's editors, with every registered third-party editor of the same stages at its anchors.
+ *  On failure *graph is unchanged, the message names editor and node. */
+TQ_API tq_status tq_pipeline_run(const tq_registry *registry, const char *pipeline, tq_graph **graph,
+                                 const tq_edit *edit);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

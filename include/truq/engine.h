@@ -1,0 +1,43 @@
+/* Engines: plan a graph for given shapes, then run it. */
+#ifndef TRUQ_ENGINE_H
+#define TRUQ_ENGINE_H
+
+#include <truq/op.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tq_engine tq_engine;
+
+typedef struct tq_engine_options {
+    tq_pool *pool;            /* borrowed; NULL: the caller's thread only */
+    int n_shards;             /* 0: min(batch, 16) */
+    bool keep_all;            /* every value stays readable after a run (no memory reuse) */
+    bool constants_change;    /* training: initialisers are written between runs, kernels must not cache them */
+    bool reference_only;      /* portable C only */
+} tq_engine_options;
+
+/** Plans `graph` (borrowed, unchanged while the engine lives) for the given input types, all known:
+ *  infers a copy, chooses kernels, lays out memory. Fails with TQ_ERR_UNSUPPORTED naming node and operator
+ *  that cannot run, TQ_ERR_SHAPE where shapes do not fit. */
+TQ_API tq_status tq_engine_create(const tq_graph *graph, const tq_type *input_types, int n_inputs,
+                                  const tq_engine_options *options, tq_engine **out_engine);
+TQ_API void tq_engine_destroy(tq_engine *engine);
+
+/** Runs. inputs[i].data is read (types as planned). seed feeds Dropout and stochastic rounding. */
+TQ_API tq_status tq_engine_run(tq_engine *engine, const tq_tensor *inputs, int n_inputs, uint64_t seed);
+/** Graph output i of the last run, borrowed until the next one. */
+TQ_API const tq_tensor *tq_engine_output(const tq_engine *engine, int i);
+/** Any value by name (keep_all), or a constant or output; NULL if there is none or it was not kept. */
+TQ_API const tq_tensor *tq_engine_value(const tq_engine *engine, const char *name);
+
+/** For reports: bytes of activations planned; each step's node, kernel name and seconds spent so far. */
+TQ_API size_t tq_engine_memory(const tq_engine *engine);
+TQ_API int tq_engine_n_steps(const tq_engine *engine);
+TQ_API const char *tq_engine_step(const tq_engine *engine, int i, const char **out_node, double *out_seconds);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,79 @@
+/* Recipes: which quantiser goes where. */
+#ifndef TRUQ_RECIPE_H
+#define TRUQ_RECIPE_H
+
+#include <truq/quant.h>
+#include <truq/edit.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A slot of an operator that can carry a quantiser. */
+typedef enum tq_slot {
+    TQ_SLOT_INPUT,          /* graph inputs */
+    TQ_SLOT_WEIGHT,         /* weights of linear operators */
+    TQ_SLOT_ACTIVATION,     /* outputs of activations (Relu, Clip, LeakyRelu, Sigmoid, ...) */
+    TQ_SLOT_ADD,            /* inputs and output of an add tree, one shared scale */
+    TQ_SLOT_CONCAT,         /* output of Concat */
+    TQ_SLOT_POOL,           /* output of average pools */
+    TQ_SLOT_INTERPOSED,     /* between two linear operators with nothing between them, and wherever a linear operator or
+                               unary function would read a value that is not quantised */
+    TQ_N_SLOTS
+} tq_slot;
+TQ_API const char *tq_slot_name(tq_slot slot);
+
+/** What to put on a slot. */
+typedef struct tq_slot_spec {
+    const char *quantizer;      /* "pact"; NULL: leave it alone */
+    tq_range range;
+    bool per_channel;           /* per-outchannel_weights */
+    tq_init init;
+    tq_rounding rounding;
+} tq_slot_spec;
+
+/** A filter over nodes: all conditions given must hold. */
+typedef struct tq_filter {
+    const char *regex;          /* POSIX extended, on the node's name; NULL: any */
+    const char *const *types;   /* operator names, NULL-terminated; NULL: any */
+    const char *const *exclude; /* exact node names */
+    bool first, last;           /* only the first / last linear operator */
+} tq_filter;
+
+/** A rule: for nodes the filter accepts, this spec on this slot. Later rules win. */
+typedef struct tq_recipe_rule {
+    tq_filter filter;
+    tq_slot slot;
+    tq_slot_spec spec;
+} tq_recipe_rule;
+
+typedef struct tq_recipe {
+    tq_entry entry;             /* "pact8" */
+    const char *pipeline;       /* of editors: "f2f" */
+    int n_rules;
+    const tq_recipe_rule *rules;
+    bool head_per_tensor;       /* linear operators that make a graph output have one weight scale: logits compare */
+    /* defaults for truq quantize and train */
+    const char *optimizer;
+    double lr;
+    int epochs;
+} tq_recipe;
+
+/** "pact8", or a YAML file (ends in .yaml or .yml); errors carry line and column. The recipe lives in `arena`. */
+TQ_API tq_status tq_recipe_load(const tq_registry *registry, const char *name_or_file, tq_arena *arena,
+                                const tq_recipe **out_recipe);
+
+/** Spec for (node, slot) under a recipe: the last rule that accepts; NULL if none. is_first / is_last: position of the node among
+ *  linear operators. */
+TQ_API const tq_slot_spec *tq_recipe_spec(const tq_recipe *recipe, const tq_node *node, tq_slot slot, bool is_first,
+                                          bool is_last);
+
+/** A preset of preprocessing from a YAML file, or a registered one by name. */
+struct tq_preset;
+TQ_API tq_status tq_preset_load(const tq_registry *registry, const char *name_or_file, tq_arena *arena,
+                                const struct tq_preset **out_preset);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

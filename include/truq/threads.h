@@ -1,0 +1,47 @@
+/* A pool of threads. Work is cut into a fixed number of pieces, never into "as many as there are
+ * threads", so that results cannot depend on their number. */
+#ifndef TRUQ_THREADS_H
+#define TRUQ_THREADS_H
+
+#include <truq/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tq_pool tq_pool;
+
+/** A pool of n_threads (the caller is one of them); n_threads = 0: one per available core. */
+TQ_API tq_status tq_pool_create(int n_threads, tq_pool **out_pool);
+TQ_API void tq_pool_destroy(tq_pool *pool);
+TQ_API int tq_pool_size(const tq_pool *pool);
+
+/** Calls piece(context, i, worker) once for each i in 0 .. n-1, on any thread, in any order, and
+ *  returns when all are done. worker is in 0 .. size-1 and names scratch. A NULL pool runs them in
+ *  order on the caller. Not re-entrant: a piece must not call it on the same pool. */
+TQ_API void tq_parallel_for(tq_pool *pool, int64_t n, void (*piece)(void *context, int64_t i, int worker),
+                            void *context);
+
+/** Sums parts[0..n_parts-1], each of `count` floats, `stride` floats apart, into parts[0] by a fixed binary tree
+ *  (i += i + step for step = 1, 2, 4, ...): the same bits for any number of threads. */
+TQ_API void tq_tree_sum(float *parts, int64_t n_parts, int64_t count, int64_t stride);
+TQ_API void tq_tree_sum_f64(double *parts, int64_t n_parts, int64_t count, int64_t stride);
+
+/** First and one-past-last index of shard `i` when n items are cut into n_shards runs. */
+TQ_API void tq_shard_range(int64_t n, int64_t n_shards, int64_t i, int64_t *out_begin, int64_t *out_end);
+
+/** Bits of tq_cpu_flags(). */
+enum {
+    TQ_CPU_AVX2 = 1 << 0, TQ_CPU_FMA = 1 << 1, TQ_CPU_AVX512F = 1 << 2, TQ_CPU_AVX512BW = 1 << 3,
+    TQ_CPU_AVX512VNNI = 1 << 4, TQ_CPU_AVX512BF16 = 1 << 5, TQ_CPU_AVX512VL = 1 << 6, TQ_CPU_AVX512DQ = 1 << 7,
+};
+
+/** What this CPU can do, limited by the environment variable TRUQ_CPU=reference|avx2|avx512. */
+TQ_API unsigned tq_cpu_flags(void);
+/** "reference", "avx2" or "avx512": the level in force, for manifests. */
+TQ_API const char *tq_cpu_level(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,133 @@
+/* Training, calibration, evaluation: the loops over data. */
+#ifndef TRUQ_TRAIN_H
+#define TRUQ_TRAIN_H
+
+#include <truq/data.h>
+#include <truq/engine.h>
+#include <truq/graph.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { TQ_OPTIMIZER_MAX_STATES = 3 };
+
+typedef struct tq_optimizer_params {
+    double lr, momentum, weight_decay, beta1, beta2, epsilon;
+    bool nesterov;
+    double pact_decay;         /* weight decay of the quantisers' bounds; those of weights never decay with the weights */
+} tq_optimizer_params;
+
+/** An optimiser updates one parameter array in place; `states` are f32 arrays of n, zero at step 1. */
+typedef struct tq_optimizer {
+    tq_entry entry;            /* "sgd", "adam", "adagrad", "pactsgd", "pactadam", "pactadagrad" */
+    int n_states;
+    tq_optimizer_params defaults;
+    void (*update)(const tq_optimizer_params *p, double lr, double weight_decay, int64_t step, int64_t n, float *w,
+                   const float *grad, float *const *states);
+} tq_optimizer;
+
+/** Factor of the base learning rate at `step` of `n_steps`. */
+typedef struct tq_schedule {
+    tq_entry entry;            /* "constant", "step", "cosine" */
+    double (*factor)(const double *args, int64_t step, int64_t n_steps, int64_t steps_per_epoch);
+} tq_schedule;
+
+/** A loss: appends nodes to the graph that compute the scalar mean loss of output 0. */
+typedef struct tq_loss {
+    tq_entry entry;            /* "cross-entropy", "mse" */
+    bool wants_labels;         /* targets are labels i64 [N], else an array shaped as the output */
+    tq_status (*append)(tq_graph *graph, tq_value *output, tq_value *target, double label_smoothing, tq_value **out_loss);
+} tq_loss;
+
+/** Appends nodes computing d loss / d value for each `wrt` (constants or inputs); grads[i] is NULL where nothing depends on it.
+ *  TQ_ERR_UNSUPPORTED names an operator without gradient on the way. */
+TQ_API tq_status tq_autodiff(tq_graph *graph, tq_value *loss, tq_value *const *wrt, int n, tq_value **out_grads);
+
+typedef struct tq_progress {
+    const char *phase;         /* "train", "valid", "calibrate", "eval" */
+    int64_t epoch, n_epochs, batch, n_batches;
+    int64_t n_images;          /* so far in this phase */
+    double loss, top1;         /* running means; NaN: unknown */
+    double lr, images_per_s, eta_s;
+} tq_progress;
+typedef void (*tq_progress_fn)(void *context, const tq_progress *progress);
+
+typedef struct tq_train_options {
+    const tq_registry *registry;
+    const tq_dataset *train;             /* borrowed */
+    const tq_dataset *valid;             /* may be NULL */
+    const tq_preset *preset;
+    const char *loss;                    /* "cross-entropy" */
+    const char *target;                  /* "labels", "input", "npz:KEY" */
+    double label_smoothing;
+    const char *optimizer;
+    tq_optimizer_params params;          /* lr <= 0: the optimiser's default */
+    const char *schedule;                /* "constant", "cosine", "step:EPOCHS,FACTOR" */
+    double warmup_epochs;
+    int64_t epochs, batch;
+    int64_t max_steps;                   /* > 0: stop after so many */
+    const char *bn;                      /* "train" (statistics move), "freeze" (running statistics used and kept) */
+    uint64_t seed;
+    int n_threads, n_shards;
+    const char *run_folder;              /* checkpoint, best.onnx, manifest.json */
+    int64_t checkpoint_every;            /* steps; 0: each epoch */
+    bool resume;
+    const char *command_line;            /* for the manifest */
+    tq_progress_fn progress;
+    void *context;
+} tq_train_options;
+
+typedef struct tq_train_result {
+    double train_loss, train_top1, valid_loss, valid_top1, best_valid_top1;
+    int64_t steps;
+    double seconds;
+} tq_train_result;
+
+/** Trains `graph` in place (float or fake). Same seed, same data, same shards: same bits for any number of threads. A quantiser
+ *  that was never observed stops it by name (TQ_ERR_STATE). */
+TQ_API tq_status tq_train(tq_graph *graph, const tq_train_options *options, tq_train_result *out_result);
+
+typedef struct tq_eval_options {
+    const tq_registry *registry;
+    const tq_dataset *data;
+    const tq_preset *preset;
+    const char *loss, *target;
+    int64_t batch, limit;
+    int n_threads;
+    const char *save;                    /* CSV: id,label,prediction; or NULL */
+    tq_progress_fn progress;
+    void *context;
+} tq_eval_options;
+
+typedef struct tq_eval_result {
+    int64_t n;
+    double top1, top5, loss;             /* percent; NaN where there are no labels */
+    double images_per_s, seconds;
+    int64_t *predictions;                /* n of them, free() */
+    int64_t *labels;
+} tq_eval_result;
+
+/** Evaluates any stage, in order. True networks get codes: the preset's output quantised with what is stored at the input. */
+TQ_API tq_status tq_evaluate(const tq_graph *graph, const tq_eval_options *options, tq_eval_result *out_result);
+
+typedef struct tq_calibrate_options {
+    const tq_registry *registry;
+    const tq_dataset *data;
+    const tq_preset *preset;
+    int64_t batch, n_batches;            /* 0: all */
+    int n_threads;
+    tq_progress_fn progress;
+    void *context;
+} tq_calibrate_options;
+
+/** Observes what every FakeQuantize sees, float network running underneath (no quantiser acts), then places the grids. */
+TQ_API tq_status tq_calibrate(tq_graph *graph, const tq_calibrate_options *options);
+
+/** Feeds one batch to a graph of any stage: quantises for true graphs with the grid stored at input `i`. */
+TQ_API tq_status tq_feed(const tq_graph *graph, int i, const tq_tensor *f32, tq_tensor *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,17 @@
+/* All of libtruq. */
+#ifndef TRUQ_TRUQ_H
+#define TRUQ_TRUQ_H
+
+#include <truq/backend.h>
+#include <truq/data.h>
+#include <truq/edit.h>
+#include <truq/engine.h>
+#include <truq/integerise.h>
+#include <truq/onnx.h>
+#include <truq/op.h>
+#include <truq/quant.h>
+#include <truq/random.h>
+#include <truq/recipe.h>
+#include <truq/train.h>
+
+#endif

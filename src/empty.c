@@ -1,0 +1,2 @@
+/* Stands in for a room that has no sources yet. */
+typedef int tq_empty_room;
