@@ -69,7 +69,6 @@ TQ_API tq_status tq_dataset_open(const tq_registry *registry, const char *spec, 
                                  tq_dataset **out_dataset);
 TQ_API void tq_dataset_close(tq_dataset *dataset);
 TQ_API tq_status tq_dataset_read(const tq_dataset *dataset, int64_t i, tq_sample *out_sample);
-/** Identity of a sample for prediction files: its index. Its name (member path) or NULL. */
 
 /* ---- preprocessing ---------------------------------------------------------------------------- */
 
@@ -82,6 +81,12 @@ typedef struct tq_transform_spec {
     int n_args;
     double args[8];
 } tq_transform_spec;
+
+/** A transform as code: changes the sample in place (its tensor may be replaced). `height`, `width` are the model's, 0 if unknown. */
+typedef struct tq_transform {
+    tq_entry entry;
+    tq_status (*apply)(const double *args, int n_args, int64_t height, int64_t width, tq_random *random, tq_tensor *x);
+} tq_transform;
 
 /** Preprocessing: one list for training, one for everything else; and the integer grid of its end, if any. */
 typedef struct tq_preset {

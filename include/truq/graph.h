@@ -169,6 +169,8 @@ TQ_API bool tq_value_is_const(const tq_value *value);
 TQ_API const tq_tensor *tq_value_tensor(const tq_value *value);
 /** Replaces the data of a constant (shared) and its type. */
 TQ_API void tq_value_set_tensor(tq_value *value, const tq_tensor *tensor);
+/** The data of a constant for writing: copied first if anyone shares it. */
+TQ_API tq_status tq_value_own(tq_value *value, void **out_data);
 TQ_API int tq_value_n_consumers(const tq_value *value);             /* graph outputs do not count */
 TQ_API tq_node *tq_value_consumer(const tq_value *value, int i);
 /** Every consumer, and every graph output, of `from` takes `to` instead. */

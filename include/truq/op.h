@@ -18,6 +18,7 @@ typedef struct tq_op_types {
     const tq_type *const *in;
     const tq_tensor *const *in_known;   /* the value of input i where it is known now, else NULL */
     const tq_attrs *attrs;
+    const tq_registry *registry;
     tq_type *out;                       /* preset to rank -1, dtype TQ_NONE */
     tq_arena *scratch;
     tq_tensor *out_known;               /* data NULL; Shape fills it (from scratch memory) */
@@ -31,6 +32,7 @@ typedef struct tq_op_run {
     const tq_type *const *in_types;
     const tq_type *const *out_types;
     const tq_attrs *attrs;
+    const tq_registry *registry;        /* finds quantisers by name */
     const bool *in_const;               /* input i never changes between runs */
     tq_pool *pool;                      /* NULL in reference runs */
     int n_shards;                       /* fixed number of pieces for sums over the batch */
@@ -118,8 +120,10 @@ TQ_API tq_status tq_op_axis(int64_t axis, int rank, int *out_axis);
 TQ_API bool tq_node_has_flag(const tq_node *node, unsigned flag);
 
 /** Runs one operator's reference now, on the caller: constant folding and tests. Outputs are created. */
-TQ_API tq_status tq_op_evaluate(const tq_op *op, const tq_attrs *attrs, const tq_tensor *const *inputs, int n_inputs,
-                                tq_tensor *outputs, int n_outputs);
+TQ_API tq_status tq_op_evaluate(const tq_registry *registry, const tq_op *op, const tq_attrs *attrs,
+                                const tq_tensor *const *inputs, int n_inputs, tq_tensor *outputs, int n_outputs);
+/** The same for a node whose inputs are all constants. */
+TQ_API tq_status tq_node_evaluate(const tq_node *node, tq_tensor *outputs);
 
 /** A fast implementation of an operator for some types and CPUs. */
 typedef struct tq_kernel {

@@ -13,5 +13,6 @@
 #include <truq/random.h>
 #include <truq/recipe.h>
 #include <truq/train.h>
+#include <truq/zoo.h>
 
 #endif
