@@ -1,0 +1,274 @@
+/* Planning: a graph and concrete input types become slots (values) and steps (nodes in order), each
+ * step with the first kernel that this CPU has and that accepts its types, else with the operator's
+ * reference. */
+#include "engine/engine_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+tq_status tq_engine_wrap(tq_status status, const tq_node *node)
+{
+    return tq_wrap(status, "node '%s' (%s)", tq_node_name(node), tq_node_op_name(node));
+}
+
+/* ---- slots ------------------------------------------------------------------------------ */
+
+/* Values sorted by address, to find the slot of one. The order is used for nothing else. */
+typedef struct key {
+    const tq_value *value;
+    int slot;
+} key;
+
+typedef struct plan {
+    tq_engine *engine;
+    const tq_type *input_types;
+    int n_inputs;
+    tq_arena *scratch;
+    key *keys;
+} plan;
+
+static int compare_keys(const void *a, const void *b)
+{
+    const uintptr_t x = (uintptr_t)((const key *)a)->value, y = (uintptr_t)((const key *)b)->value;
+    return x < y ? -1 : x > y;
+}
+
+static int slot_of(const plan *p, const tq_value *value)
+{
+    if (!value)
+        return -1;
+    const key wanted = { .value = value };
+    const key *found =
+        bsearch(&wanted, p->keys, (size_t)p->engine->n_slots, sizeof *p->keys, compare_keys);
+    TQ_ASSERT(found);
+    return found->slot;
+}
+
+/** Initialisers are read through the graph that the caller keeps: the trainer writes them there. */
+static tq_status find_original(tq_engine *engine, tq_slot *slot)
+{
+    slot->original = tq_graph_find_value(engine->original, tq_value_name(slot->value));
+    TQ_ASSERT(slot->original && tq_value_is_const(slot->original));
+    slot->tensor.data = tq_value_tensor(slot->original)->data;
+    return TQ_OK;
+}
+
+static tq_status check_known(const tq_slot *slot)
+{
+    const tq_node *producer = tq_value_producer(slot->value);
+    size_t size = 0;
+    if (tq_type_is_known(&slot->tensor.type) && slot->tensor.type.dtype != TQ_NONE)
+        return tq_wrap(tq_type_size(&slot->tensor.type, &size), "value '%s'",
+                       tq_value_name(slot->value));
+    return producer ? tq_engine_wrap(tq_fail(TQ_ERR_UNSUPPORTED,
+                                             "cannot run: the shape of '%s' depends on data",
+                                             tq_value_name(slot->value)),
+                                     producer)
+                    : tq_fail(TQ_ERR_SHAPE, "the type of '%s' is not known: %s",
+                              tq_value_name(slot->value), tq_type_text(&slot->tensor.type).s);
+}
+
+static tq_status make_slots(plan *p)
+{
+    tq_engine *engine = p->engine;
+    engine->n_slots = tq_graph_n_values(engine->graph);
+    engine->slots = TQ_NEW_N(engine->arena, tq_slot, engine->n_slots);
+    p->keys = TQ_NEW_N(p->scratch, key, engine->n_slots);
+    for (int i = 0; i < engine->n_slots; i++) {
+        tq_slot *slot = &engine->slots[i];
+        slot->value = tq_graph_value(engine->graph, i);
+        slot->tensor.type = *tq_value_type(slot->value);
+        slot->first = slot->last = -1;
+        p->keys[i] = (key){ slot->value, i };
+        TQ_TRY(check_known(slot));
+        if (tq_value_is_const(slot->value)) {
+            slot->place = TQ_PLACE_CONSTANT;
+            TQ_TRY(find_original(engine, slot));
+        } else {
+            slot->place = tq_value_is_input(slot->value) ? TQ_PLACE_INPUT : TQ_PLACE_BLOCK;
+        }
+    }
+    qsort(p->keys, (size_t)engine->n_slots, sizeof *p->keys, compare_keys);
+    for (int i = 0; i < tq_graph_n_inputs(engine->graph); i++)
+        engine->slots[slot_of(p, tq_graph_input(engine->graph, i))].source = i;
+    return TQ_OK;
+}
+
+/* ---- steps ------------------------------------------------------------------------------ */
+
+/** Arrays of a run: types now, data pointers at each run. */
+static void bind_types(plan *p, tq_step *step)
+{
+    tq_engine *engine = p->engine;
+    const int n_in = tq_node_n_inputs(step->node), n_out = tq_node_n_outputs(step->node);
+    step->in = TQ_NEW_N(engine->arena, int, n_in + 1);
+    step->out = TQ_NEW_N(engine->arena, int, n_out + 1);
+    const tq_type **in_types = TQ_NEW_N(engine->arena, const tq_type *, n_in + 1);
+    const tq_type **out_types = TQ_NEW_N(engine->arena, const tq_type *, n_out + 1);
+    bool *in_const = TQ_NEW_N(engine->arena, bool, n_in + 1);
+    for (int i = 0; i < n_in; i++) {
+        const int s = step->in[i] = slot_of(p, tq_node_input(step->node, i));
+        in_types[i] = s < 0 ? NULL : &engine->slots[s].tensor.type;
+        in_const[i] = s >= 0 && engine->slots[s].place == TQ_PLACE_CONSTANT &&
+                      !engine->options.constants_change;
+    }
+    for (int i = 0; i < n_out; i++) {
+        const int s = step->out[i] = slot_of(p, tq_node_output(step->node, i));
+        out_types[i] = s < 0 ? NULL : &engine->slots[s].tensor.type;
+    }
+    step->run = (tq_op_run){
+        .n_in = n_in,
+        .n_out = n_out,
+        .in = TQ_NEW_N(engine->arena, const void *, n_in + 1),
+        .out = TQ_NEW_N(engine->arena, void *, n_out + 1),
+        .in_types = in_types,
+        .out_types = out_types,
+        .in_const = in_const,
+        .attrs = tq_node_attrs(step->node),
+        .registry = tq_graph_registry(engine->graph),
+        .pool = engine->options.pool,
+        .n_shards = engine->options.n_shards,
+    };
+}
+
+/** Does `kernel` take this step? Its state is then prepared. One that finds out only while
+ * preparing that it cannot (TQ_ERR_UNSUPPORTED) is passed over. */
+static tq_status try_kernel(tq_step *step, const tq_kernel *kernel, bool *out_taken)
+{
+    *out_taken = false;
+    if ((kernel->needs & tq_cpu_flags()) != kernel->needs || !kernel->accepts(&step->run))
+        return TQ_OK;
+    const tq_status status = kernel->prepare ? kernel->prepare(&step->run, &step->state) : TQ_OK;
+    if (status && tq_status_code(status) == TQ_ERR_UNSUPPORTED) {
+        tq_status_drop(status);
+        return TQ_OK;
+    }
+    if (status)
+        return status;
+    step->kernel = kernel;
+    *out_taken = true;
+    return TQ_OK;
+}
+
+static tq_status choose_kernel(tq_engine *engine, tq_step *step)
+{
+    const tq_registry *registry = step->run.registry;
+    const tq_op *op = tq_node_op(step->node);
+    const int n = engine->options.reference_only ? 0 : tq_registry_count(registry, TQ_KIND_KERNEL);
+    for (int i = 0; i < n && !step->kernel; i++) {
+        const tq_entry *entry = tq_registry_at(registry, TQ_KIND_KERNEL, i);
+        bool taken = false;
+        if (!strcmp(entry->name, op->entry.name))
+            TQ_TRY(try_kernel(step, (const tq_kernel *)entry, &taken));
+    }
+    if (step->kernel) {
+        const size_t size = step->kernel->scratch_size ? step->kernel->scratch_size(&step->run) : 0;
+        engine->scratch_size = size > engine->scratch_size ? size : engine->scratch_size;
+        return TQ_OK;
+    }
+    step->run.pool = NULL;
+    return op->reference ? TQ_OK : tq_fail(TQ_ERR_UNSUPPORTED, "cannot run");
+}
+
+static tq_status make_steps(plan *p)
+{
+    tq_engine *engine = p->engine;
+    engine->steps = TQ_NEW_N(engine->arena, tq_step, tq_graph_n_nodes(engine->graph) + 1);
+    for (tq_node *node = tq_graph_first(engine->graph); node; node = tq_node_next(node)) {
+        tq_step *step = &engine->steps[engine->n_steps++];
+        step->node = node;
+        bind_types(p, step);
+        TQ_TRY(tq_engine_wrap(choose_kernel(engine, step), node));
+    }
+    return TQ_OK;
+}
+
+static void make_outputs(plan *p)
+{
+    tq_engine *engine = p->engine;
+    engine->n_outputs = tq_graph_n_outputs(engine->graph);
+    engine->outputs = TQ_NEW_N(engine->arena, int, engine->n_outputs + 1);
+    engine->results = TQ_NEW_N(engine->arena, tq_tensor, engine->n_outputs + 1);
+    engine->copied = TQ_NEW_N(engine->arena, bool, engine->n_outputs + 1);
+    for (int i = 0; i < engine->n_outputs; i++) {
+        engine->outputs[i] = slot_of(p, tq_graph_output(engine->graph, i));
+        tq_slot *slot = &engine->slots[engine->outputs[i]];
+        if (slot->place == TQ_PLACE_BLOCK)
+            slot->place = TQ_PLACE_OUTPUT;
+        engine->copied[i] = slot->place == TQ_PLACE_INPUT;
+    }
+}
+
+/* ---- the whole -------------------------------------------------------------------------- */
+
+static int default_shards(const tq_type *types, int n)
+{
+    const int64_t batch = n > 0 && types[0].rank > 0 ? types[0].dims[0] : 1;
+    return (int)tq_clip_i64(batch, 1, 16);
+}
+
+static tq_status make_plan(void *context)
+{
+    plan *p = context;
+    tq_engine *engine = p->engine;
+    p->scratch = tq_arena_create();
+    engine->graph = tq_graph_clone(engine->original);
+    if (!engine->graph || !p->scratch)
+        return tq_fail(TQ_ERR_MEMORY, "no memory to plan the graph");
+    TQ_TRY(tq_graph_sort(engine->graph));
+    if (!engine->options.keep_all)
+        tq_graph_sweep(engine->graph);
+    TQ_TRY(tq_graph_infer_for(engine->graph, p->input_types, p->n_inputs));
+    TQ_TRY(make_slots(p));
+    make_outputs(p);
+    TQ_TRY(make_steps(p));
+    return tq_engine_lay_out(engine);
+}
+
+tq_status tq_engine_create(const tq_graph *graph, const tq_type *input_types, int n_inputs,
+                           const tq_engine_options *options, tq_engine **out_engine)
+{
+    *out_engine = NULL;
+    if (n_inputs != tq_graph_n_inputs(graph))
+        return tq_fail(TQ_ERR_VALUE, "the graph has %d inputs, %d types given",
+                       tq_graph_n_inputs(graph), n_inputs);
+    tq_engine *engine = calloc(1, sizeof *engine);
+    if (!engine)
+        return tq_fail(TQ_ERR_MEMORY, "no memory for an engine");
+    engine->arena = tq_arena_create();
+    engine->original = graph;
+    if (options)
+        engine->options = *options;
+    if (engine->options.n_shards <= 0)
+        engine->options.n_shards = default_shards(input_types, n_inputs);
+    plan p = { .engine = engine, .input_types = input_types, .n_inputs = n_inputs };
+    const tq_status status =
+        engine->arena ? tq_guard(make_plan, &p) : tq_fail(TQ_ERR_MEMORY, "no memory for an engine");
+    tq_arena_destroy(p.scratch);
+    if (status) {
+        tq_engine_destroy(engine);
+        return status;
+    }
+    *out_engine = engine;
+    return TQ_OK;
+}
+
+void tq_engine_destroy(tq_engine *engine)
+{
+    if (!engine)
+        return;
+    for (int i = 0; i < engine->n_steps; i++) {
+        const tq_kernel *kernel = engine->steps[i].kernel;
+        if (kernel && kernel->release)
+            kernel->release(engine->steps[i].state);
+    }
+    for (int i = 0; engine->slots && i < engine->n_slots; i++)
+        tq_buffer_release(engine->slots[i].tensor.buffer);
+    for (int i = 0; engine->results && i < engine->n_outputs; i++)
+        tq_buffer_release(engine->results[i].buffer);
+    tq_buffer_release(engine->block);
+    tq_buffer_release(engine->scratch);
+    tq_graph_destroy(engine->graph);
+    tq_arena_destroy(engine->arena);
+    free(engine);
+}

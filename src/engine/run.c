@@ -1,0 +1,153 @@
+/* Running a planned graph: bind the caller's inputs and the initialisers, then one step after the
+ * other. */
+#include "engine/engine_internal.h"
+
+#include <string.h>
+#include <time.h>
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/** SplitMix64's mixing (Steele, Lea and Flood, 2014): each node has a seed of its own. */
+static uint64_t mix(uint64_t seed, uint64_t index)
+{
+    uint64_t z = seed + (index + 1) * 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+static tq_status check_inputs(const tq_engine *engine, const tq_tensor *inputs, int n_inputs)
+{
+    if (n_inputs != tq_graph_n_inputs(engine->graph))
+        return tq_fail(TQ_ERR_VALUE, "the graph has %d inputs, %d given",
+                       tq_graph_n_inputs(engine->graph), n_inputs);
+    for (int i = 0; i < n_inputs; i++) {
+        const tq_value *value = tq_graph_input(engine->graph, i);
+        if (!tq_type_equal(&inputs[i].type, tq_value_type(value)))
+            return tq_fail(TQ_ERR_SHAPE, "input '%s' is %s; the engine was planned for %s",
+                           tq_value_name(value), tq_type_text(&inputs[i].type).s,
+                           tq_type_text(tq_value_type(value)).s);
+        if (!inputs[i].data && tq_tensor_count(&inputs[i]) > 0)
+            return tq_fail(TQ_ERR_VALUE, "input '%s' has no data", tq_value_name(value));
+    }
+    return TQ_OK;
+}
+
+/** An initialiser may have moved (first write copies it) or changed its type behind our back. */
+static tq_status refresh_constant(tq_slot *slot)
+{
+    const tq_tensor *tensor = tq_value_tensor(slot->original);
+    if (!tensor || !tq_type_equal(&tensor->type, &slot->tensor.type))
+        return tq_fail(TQ_ERR_STATE, "constant '%s' changed its type after planning",
+                       tq_value_name(slot->original));
+    slot->tensor.data = tensor->data;
+    return TQ_OK;
+}
+
+/** Slots are in order of creation, but an alias may be older than what it stands for: two rounds.
+ */
+static tq_status bind_slots(tq_engine *engine, const tq_tensor *inputs)
+{
+    for (int i = 0; i < engine->n_slots; i++) {
+        tq_slot *slot = &engine->slots[i];
+        if (slot->place == TQ_PLACE_INPUT)
+            slot->tensor.data = inputs[slot->source].data;
+        else if (slot->place == TQ_PLACE_CONSTANT && engine->options.constants_change)
+            TQ_TRY(refresh_constant(slot));
+    }
+    for (int i = 0; i < engine->n_slots; i++) {
+        int root = i;
+        while (engine->slots[root].place == TQ_PLACE_ALIAS)
+            root = engine->slots[root].source;
+        engine->slots[i].tensor.data = engine->slots[root].tensor.data;
+    }
+    return TQ_OK;
+}
+
+static void run_step(tq_engine *engine, int index, uint64_t seed)
+{
+    tq_step *step = &engine->steps[index];
+    if (step->skip)
+        return;
+    const double start = now();
+    const void **in = (const void **)step->run.in;
+    void **out = (void **)step->run.out;
+    for (int i = 0; i < step->run.n_in; i++)
+        in[i] = step->in[i] < 0 ? NULL : engine->slots[step->in[i]].tensor.data;
+    for (int i = 0; i < step->run.n_out; i++)
+        out[i] = step->out[i] < 0 ? NULL : engine->slots[step->out[i]].tensor.data;
+    step->run.seed = mix(seed, (uint64_t)index);
+    step->run.scratch = tq_buffer_data(engine->scratch);
+    if (step->kernel)
+        step->kernel->run(&step->run, step->state);
+    else
+        tq_node_op(step->node)->reference(&step->run);
+    step->seconds += now() - start;
+}
+
+/** Outputs that are inputs are copied, so that the caller may let go of the input. */
+static void finish_outputs(tq_engine *engine)
+{
+    for (int i = 0; i < engine->n_outputs; i++) {
+        const tq_slot *slot = &engine->slots[engine->outputs[i]];
+        if (!engine->copied[i])
+            engine->results[i].data = slot->tensor.data;
+        else if (tq_tensor_count(&slot->tensor) > 0)
+            memcpy(engine->results[i].data, slot->tensor.data,
+                   (size_t)tq_tensor_count(&slot->tensor) * tq_dtype_size(slot->tensor.type.dtype));
+    }
+}
+
+tq_status tq_engine_run(tq_engine *engine, const tq_tensor *inputs, int n_inputs, uint64_t seed)
+{
+    TQ_TRY(check_inputs(engine, inputs, n_inputs));
+    TQ_TRY(bind_slots(engine, inputs));
+    for (int i = 0; i < engine->n_steps; i++)
+        run_step(engine, i, seed);
+    finish_outputs(engine);
+    return TQ_OK;
+}
+
+const tq_tensor *tq_engine_output(const tq_engine *engine, int i)
+{
+    return i >= 0 && i < engine->n_outputs ? &engine->results[i] : NULL;
+}
+
+const tq_tensor *tq_engine_value(const tq_engine *engine, const char *name)
+{
+    for (int i = 0; i < engine->n_slots; i++) {
+        const tq_slot *slot = &engine->slots[i];
+        if (strcmp(tq_value_name(slot->value), name))
+            continue;
+        const bool kept = engine->options.keep_all || slot->place == TQ_PLACE_CONSTANT ||
+                          slot->place == TQ_PLACE_OUTPUT || slot->place == TQ_PLACE_INPUT;
+        return kept && slot->tensor.data ? &slot->tensor : NULL;
+    }
+    return NULL;
+}
+
+size_t tq_engine_memory(const tq_engine *engine)
+{
+    return engine->block_size;
+}
+
+int tq_engine_n_steps(const tq_engine *engine)
+{
+    return engine->n_steps;
+}
+
+const char *tq_engine_step(const tq_engine *engine, int i, const char **out_node,
+                           double *out_seconds)
+{
+    const tq_step *step = &engine->steps[i];
+    if (out_node)
+        *out_node = tq_node_name(step->node);
+    if (out_seconds)
+        *out_seconds = step->seconds;
+    return step->skip ? "alias" : step->kernel ? step->kernel->entry.brief : "reference";
+}
