@@ -132,7 +132,8 @@ typedef struct tq_requant_limits {
     int product_bits;              /* width of x * mul + add: 64 */
     int shift_min, shift_max;      /* 0 .. 62 */
     int fixed_shift;               /* >= 0: this one (QuantLib's 24) */
-    bool floor_mul_add;            /* mul and add truncate toward -inf as QuantLib does, no half added */
+    bool floor_mul_add;            /* mul and add truncate toward -inf as QuantLib does; add holds a half only if the rounding
+                                      is half-up (what QuantLib's Rounder puts into the bias) */
     bool power_of_two;             /* mul must be 1 */
     bool per_tensor;               /* one mul for all channels */
 } tq_requant_limits;

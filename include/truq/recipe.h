@@ -30,12 +30,13 @@ typedef struct tq_slot_spec {
     bool per_channel;           /* per-outchannel_weights */
     tq_init init;
     tq_rounding rounding;
+    bool unsigned_if_positive;  /* a signed range becomes the unsigned one of as many levels when the observed minimum is >= 0 */
 } tq_slot_spec;
 
 /** A filter over nodes: all conditions given must hold. */
 typedef struct tq_filter {
     const char *regex;          /* POSIX extended, on the node's name; NULL: any */
-    const char *const *types;   /* operator names, NULL-terminated; NULL: any */
+    const char *const *types;   /* operator names (also what tq_recipe_type_name gives), NULL-terminated; NULL: any */
     const char *const *exclude; /* exact node names */
     bool first, last;           /* only the first / last linear operator */
 } tq_filter;
@@ -63,8 +64,12 @@ typedef struct tq_recipe {
 TQ_API tq_status tq_recipe_load(const tq_registry *registry, const char *name_or_file, tq_arena *arena,
                                 const tq_recipe **out_recipe);
 
+/** What a node is to a filter: "Relu6" for a Clip between constant 0 and 6, "Relu" for a Clip between constant 0 and any other
+ *  upper bound or none; else its operator's name. A filter's `types` may hold either name. */
+TQ_API const char *tq_recipe_type_name(const tq_node *node);
+
 /** Spec for (node, slot) under a recipe: the last rule that accepts; NULL if none. is_first / is_last: position of the node among
- *  linear operators. */
+ *  linear operators. `node` is NULL for TQ_SLOT_INPUT: then only rules without conditions on nodes accept. */
 TQ_API const tq_slot_spec *tq_recipe_spec(const tq_recipe *recipe, const tq_node *node, tq_slot slot, bool is_first,
                                           bool is_last);
 
