@@ -51,24 +51,16 @@ tq_status tq_fail(tq_code code, const char *format, ...)
     return error ? error : (tq_status)&out_of_memory;
 }
 
-static tq_status wrap(tq_status status, const char *format, va_list args)
+/** "prefix: text of status" as a new error; NULL when memory is out. */
+static struct tq_error *prefixed(tq_status status, const char *format, va_list args)
 {
-    va_list again;
-    va_copy(again, args);
-    const int length = vsnprintf(NULL, 0, format, again);
-    va_end(again);
-    const size_t size = length < 0 ? 0 : (size_t)length;
-    char *tail = length < 0 ? NULL : tq_allocate(strlen(status->text) + 3);
-    if (!tail || !size) {
-        free(tail);
-        return status;
-    }
-    sprintf(tail, ": %s", status->text);
+    const size_t size = strlen(status->text) + 3;
+    char *tail = tq_allocate(size);
+    if (!tail)
+        return NULL;
+    snprintf(tail, size, ": %s", status->text);
     struct tq_error *error = make_error(status->code, tail, format, args);
     free(tail);
-    if (!error)
-        return status;
-    tq_status_drop(status);
     return error;
 }
 
@@ -78,9 +70,12 @@ tq_status tq_wrap(tq_status status, const char *format, ...)
         return TQ_OK;
     va_list args;
     va_start(args, format);
-    const tq_status wrapped = wrap(status, format, args);
+    struct tq_error *error = prefixed(status, format, args);
     va_end(args);
-    return wrapped;
+    if (!error)
+        return status; /* better the bare message than none */
+    tq_status_drop(status);
+    return error;
 }
 
 tq_code tq_status_code(tq_status status)
