@@ -59,6 +59,8 @@ typedef struct tq_buffer tq_buffer;
 TQ_API tq_status tq_buffer_create(size_t size, tq_buffer **out_buffer);
 TQ_API tq_buffer *tq_buffer_retain(tq_buffer *buffer);
 TQ_API void tq_buffer_release(tq_buffer *buffer);
+/** More than one owner holds it now. */
+TQ_API bool tq_buffer_is_shared(const tq_buffer *buffer);
 TQ_API void *tq_buffer_data(tq_buffer *buffer);
 TQ_API size_t tq_buffer_size(const tq_buffer *buffer);
 /** For the memory report: bytes alive in buffers now, and the most there ever were. */
