@@ -43,13 +43,16 @@ typedef struct tq_sample {
 
 typedef struct tq_dataset tq_dataset;
 
-/** A kind of dataset: "tar", "imagefolder", "cifar10", ... `argument` is what follows the colon. */
+/** A kind of dataset: "tar", "imagefolder", "cifar10", ... `argument` is what follows the colon. A dataset that is not divided
+ *  into partitions is the same for each; one that is and lacks the asked one fails with TQ_ERR_NOT_FOUND. */
 typedef struct tq_dataset_driver {
     tq_entry entry;
     tq_status (*open)(const char *argument, tq_partition partition, tq_dataset *dataset);
     /** Reads sample i; may be called from several threads at once. */
     tq_status (*read)(const tq_dataset *dataset, int64_t i, tq_sample *out_sample);
     void (*close)(tq_dataset *dataset);
+    /** All data points of a named array, [n, ...] (borrowed); NULL: the dataset has no named arrays. */
+    tq_status (*array)(const tq_dataset *dataset, const char *name, const tq_tensor **out_array);
 } tq_dataset_driver;
 
 /** An open dataset. Drivers fill it in `open`. */
@@ -59,7 +62,7 @@ struct tq_dataset {
     const char *spec;
     int64_t n;                 /* data points */
     int64_t n_classes;         /* 0: no labels */
-    const char *const *class_names;   /* or NULL */
+    const char *const *class_names;   /* n_classes of them, NULL where no folder has that index; or NULL */
     void *state;
 };
 
@@ -69,15 +72,27 @@ TQ_API tq_status tq_dataset_open(const tq_registry *registry, const char *spec, 
                                  tq_dataset **out_dataset);
 TQ_API void tq_dataset_close(tq_dataset *dataset);
 TQ_API tq_status tq_dataset_read(const tq_dataset *dataset, int64_t i, tq_sample *out_sample);
+/** As tq_dataset_open, but takes the whole dataset when it is divided and lacks that partition: for a partition that the
+ *  user did not ask for by name. */
+TQ_API tq_status tq_dataset_open_preferred(const tq_registry *registry, const char *spec, tq_partition partition,
+                                           tq_dataset **out_dataset);
+/** The array `name` of an npz dataset, [n, ...], borrowed: rows are data points, in the order of tq_batch.ids. Fails with
+ *  TQ_ERR_NOT_FOUND if there is none and TQ_ERR_SHAPE if its first dim is not n. */
+TQ_API tq_status tq_dataset_array(const tq_dataset *dataset, const char *name, const tq_tensor **out_array);
 
 /* ---- preprocessing ---------------------------------------------------------------------------- */
 
 enum { TQ_PREPROCESS_MAX = 16 };
 
-/** One transform with its parameters, e.g. { "Resize", { 256 } }. Kinds are listed under TQ_KIND_TRANSFORM. */
+/** One transform with its parameters, e.g. { "Resize", { 256 } }. Kinds are listed under TQ_KIND_TRANSFORM:
+ *    Resize(short side) or Resize(height, width)      CenterCrop(size) or (height, width)
+ *    RandomCrop(size, ?padding)                       RandomResizedCrop(size, ?scale lo, hi, ?ratio lo, hi)
+ *    RandomHorizontalFlip(?p)                         ColorJitter(brightness, ?contrast, ?saturation, ?hue)
+ *    ToTensor(): u8 HWC to f32 CHW / 255              ToFloat(): u8 HWC to f32 CHW, 0..255; f32 stays
+ *    Normalize(means, stds), one each a channel       Scale(a, ?b): x * a + b
+ *    Integerise(scale, ?rounding 0 floor 1 round half up, ?lo, hi): codes; default floor, -128, 127 */
 typedef struct tq_transform_spec {
-    const char *name;          /* "Resize", "CenterCrop", "RandomResizedCrop", "RandomCrop", "RandomHorizontalFlip",
-                                  "ColorJitter", "ToTensor", "Scale" (x * a + b), "Normalize", "Integerise" */
+    const char *name;
     int n_args;
     double args[8];
 } tq_transform_spec;
@@ -90,10 +105,10 @@ typedef struct tq_transform {
 
 /** Preprocessing: one list for training, one for everything else; and the integer grid of its end, if any. */
 typedef struct tq_preset {
-    tq_entry entry;            /* "imagenet", "cifar10", "vww", "efficientnet_lite", "raw" */
+    tq_entry entry;            /* "imagenet", "cifar10", "vww", "efficientnet_lite", "digits", "raw" */
     int n_train, n_eval;
     tq_transform_spec train[TQ_PREPROCESS_MAX], eval[TQ_PREPROCESS_MAX];
-    bool sized_by_model;       /* crops take the height and width of the model's input */
+    bool sized_by_model;       /* crops and Resize(height, width) take the height and width of the model's input, if known */
     double scale;              /* > 0: codes of Integerise have this scale; floats are scale * code */
 } tq_preset;
 
