@@ -130,8 +130,9 @@ typedef struct tq_kernel {
     tq_entry entry;                                /* name = operator's name; brief = what it is ("onednn") */
     unsigned needs;                                /* TQ_CPU_* */
     bool (*accepts)(const tq_op_run *shapes);      /* data pointers NULL; attributes and types say all */
-    size_t (*scratch_size)(const tq_op_run *shapes);             /* may be NULL */
-    tq_status (*prepare)(const tq_op_run *shapes, void **out_state);  /* may be NULL */
+    /** Makes the state; TQ_ERR_UNSUPPORTED hands the node to the next kernel. May be NULL. */
+    tq_status (*prepare)(const tq_op_run *shapes, void **out_state);
+    size_t (*scratch_size)(const tq_op_run *shapes, void *state);  /* after prepare; may be NULL */
     void (*run)(const tq_op_run *run, void *state);
     void (*release)(void *state);                  /* may be NULL */
 } tq_kernel;

@@ -162,7 +162,8 @@ static tq_status choose_kernel(tq_engine *engine, tq_step *step)
             TQ_TRY(try_kernel(step, (const tq_kernel *)entry, &taken));
     }
     if (step->kernel) {
-        const size_t size = step->kernel->scratch_size ? step->kernel->scratch_size(&step->run) : 0;
+        const size_t size =
+            step->kernel->scratch_size ? step->kernel->scratch_size(&step->run, step->state) : 0;
         engine->scratch_size = size > engine->scratch_size ? size : engine->scratch_size;
         return TQ_OK;
     }
