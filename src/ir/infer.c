@@ -103,8 +103,8 @@ static tq_status evaluate(const tq_op *op, const tq_op_types *t, tq_tensor *out_
     tq_tensor *outputs = TQ_NEW_N(t->scratch, tq_tensor, t->n_out);
     TQ_TRY(tq_op_evaluate(t->registry, op, t->attrs, t->in_known, t->n_in, outputs, t->n_out));
     for (int i = 0; i < t->n_out; i++) {
-        const size_t size = (size_t)tq_tensor_count(&outputs[i]) *
-                            tq_dtype_size(outputs[i].type.dtype);
+        const size_t size =
+            (size_t)tq_tensor_count(&outputs[i]) * tq_dtype_size(outputs[i].type.dtype);
         out_known[i] = (tq_tensor){ .type = outputs[i].type,
                                     .data = tq_arena_memdup(t->scratch, outputs[i].data, size) };
         tq_tensor_reset(&outputs[i]);
@@ -125,9 +125,15 @@ tq_status tq_infer_outputs(const tq_graph *graph, const tq_op *op, const tq_attr
     for (int i = 0; i < n_outputs; i++)
         out_types[i] = (tq_type){ .dtype = TQ_NONE, .rank = -1 };
     memset(out_known, 0, (size_t)n_outputs * sizeof *out_known);
-    tq_op_types t = { .n_in = n_inputs, .n_out = n_outputs, .in = in, .in_known = known,
-                      .attrs = attrs, .registry = graph->registry, .out = out_types,
-                      .scratch = scratch, .out_known = out_known };
+    tq_op_types t = { .n_in = n_inputs,
+                      .n_out = n_outputs,
+                      .in = in,
+                      .in_known = known,
+                      .attrs = attrs,
+                      .registry = graph->registry,
+                      .out = out_types,
+                      .scratch = scratch,
+                      .out_known = out_known };
     TQ_TRY(op->infer(&t));
     for (int i = 0; i < n_outputs; i++)
         if (out_types[i].dtype == TQ_NONE)
@@ -175,8 +181,8 @@ tq_status tq_graph_infer_for(tq_graph *graph, const tq_type *input_types, int n)
         bool fits = input->type.dtype == input_types[i].dtype &&
                     (input->type.rank < 0 || input->type.rank == input_types[i].rank);
         for (int k = 0; fits && k < input->type.rank; k++)
-            fits = input->type.dims[k] == TQ_DIM_ANY ||
-                   input->type.dims[k] == input_types[i].dims[k];
+            fits =
+                input->type.dims[k] == TQ_DIM_ANY || input->type.dims[k] == input_types[i].dims[k];
         if (!fits)
             return tq_fail(TQ_ERR_SHAPE, "input '%s' is %s, given %s", input->name,
                            tq_type_text(&input->type).s, tq_type_text(&input_types[i]).s);
@@ -214,9 +220,14 @@ int64_t tq_node_macs(const tq_node *node)
     tq_type *out = TQ_NEW_N(scratch, tq_type, node->n_outputs);
     for (int i = 0; i < node->n_outputs; i++)
         out[i] = (tq_type){ .dtype = TQ_NONE, .rank = -1 };
-    tq_op_types t = { .n_in = node->n_inputs, .n_out = node->n_outputs, .in = pointers,
-                      .in_known = known, .attrs = &node->attrs,
-                      .registry = node->graph->registry, .out = out, .scratch = scratch,
+    tq_op_types t = { .n_in = node->n_inputs,
+                      .n_out = node->n_outputs,
+                      .in = pointers,
+                      .in_known = known,
+                      .attrs = &node->attrs,
+                      .registry = node->graph->registry,
+                      .out = out,
+                      .scratch = scratch,
                       .out_known = TQ_NEW_N(scratch, tq_tensor, node->n_outputs) };
     const tq_status status = node->op->infer(&t);
     const int64_t macs = status ? 0 : node->op->macs(&t);

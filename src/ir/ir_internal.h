@@ -10,7 +10,7 @@ typedef struct tq_names {
     struct tq_name_slot {
         const char *name;
         void *item;
-    } *slots;
+    } * slots;
 } tq_names;
 
 void *tq_names_find(const tq_names *names, const char *name);

@@ -30,8 +30,7 @@ static tq_status check_inputs(const tq_node *node)
             return tq_fail(TQ_ERR_CHECK, "input %d ('%s') does not belong to this graph", i,
                            value->name);
         if (count_uses(node, value) != count_mentions(value, node))
-            return tq_fail(TQ_ERR_CHECK, "value '%s' does not know all its consumers",
-                           value->name);
+            return tq_fail(TQ_ERR_CHECK, "value '%s' does not know all its consumers", value->name);
         if (!value->producer && !value->is_input && !value->is_const)
             return tq_fail(TQ_ERR_CHECK, "input %d ('%s') is made by nothing", i, value->name);
         if (value->producer && !value->producer->mark)
@@ -93,8 +92,10 @@ static tq_status check_values(const tq_graph *graph)
                            tq_type_text(&value->type).s, tq_type_text(&value->tensor.type).s);
         for (int k = 0; k < value->n_consumers; k++)
             if (!count_uses(value->consumers[k], value))
-                return tq_fail(TQ_ERR_CHECK, "value '%s' names node '%s' as its consumer, which "
-                               "does not read it", value->name, value->consumers[k]->name);
+                return tq_fail(TQ_ERR_CHECK,
+                               "value '%s' names node '%s' as its consumer, which "
+                               "does not read it",
+                               value->name, value->consumers[k]->name);
     }
     if (graph->outputs.n == 0)
         return tq_fail(TQ_ERR_CHECK, "the graph has no output");
