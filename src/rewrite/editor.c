@@ -1,0 +1,120 @@
+/* Applying one editor: find, check, apply, verify; until nothing is left to do. */
+#include "rewrite/rewrite.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_ROUNDS = 1000 };
+
+void tq_edit_log(const tq_edit *edit, const char *format, ...)
+{
+    if (!edit || !edit->log)
+        return;
+    char line[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    edit->log(edit->context, line);
+}
+
+static void log_match(const tq_editor *editor, const tq_match *match, const tq_edit *edit)
+{
+    if (!edit || !edit->log)
+        return;
+    char line[512];
+    size_t n = (size_t)snprintf(line, sizeof line, "%s:", editor->entry.name);
+    for (int i = 0; i < match->n_nodes && n < sizeof line; i++)
+        n += (size_t)snprintf(line + n, sizeof line - n, "%s %s", i ? "," : "",
+                              tq_node_name(match->nodes[i]));
+    edit->log(edit->context, line);
+}
+
+/* A match found before others were applied may no longer be one. */
+static bool still_matches(const tq_editor *editor, tq_graph *graph, const tq_match *found,
+                          tq_match *out)
+{
+    tq_node *last = found->nodes[found->n_nodes - 1];
+    if (tq_graph_find_node(graph, tq_node_name(last)) != last)
+        return false;
+    return tq_pattern_match_at(editor->pattern, graph, last, out) &&
+           (!editor->accept || editor->accept(out));
+}
+
+static tq_status apply_round(const tq_editor *editor, tq_graph *graph, const tq_edit *edit,
+                             tq_arena *scratch, int *n_edits)
+{
+    tq_match *matches;
+    const int n = tq_pattern_find(editor->pattern, graph, editor->accept, scratch, &matches);
+    for (int i = 0; i < n; i++) {
+        tq_match match;
+        if (!still_matches(editor, graph, &matches[i], &match))
+            continue;
+        log_match(editor, &match, edit);
+        const char *at = tq_node_name(match.nodes[match.n_nodes - 1]);
+        TQ_TRY(tq_wrap(editor->apply(graph, &match), "at node '%s'", at));
+        ++*n_edits;
+    }
+    return TQ_OK;
+}
+
+static tq_status apply_pattern(const tq_editor *editor, tq_graph *graph, const tq_edit *edit,
+                               int *n_edits)
+{
+    for (int round = 0; round < MAX_ROUNDS; round++) {
+        const int before = *n_edits;
+        tq_arena *scratch = tq_arena_create();
+        const tq_status status = apply_round(editor, graph, edit, scratch, n_edits);
+        tq_arena_destroy(scratch);
+        TQ_TRY(status);
+        if (*n_edits == before)
+            return TQ_OK;
+    }
+    return tq_fail(TQ_ERR_CHECK, "does not come to an end after %d rounds", MAX_ROUNDS);
+}
+
+/* What an annotator must not change: a digest of nodes and wiring. */
+static uint32_t topology(const tq_graph *graph)
+{
+    uint32_t crc = 0;
+    for (const tq_node *node = tq_graph_first(graph); node; node = tq_node_next(node)) {
+        const char *name = tq_node_name(node);
+        crc = tq_crc32(crc, name, strlen(name));
+        for (int i = 0; i < tq_node_n_inputs(node); i++) {
+            const tq_value *value = tq_node_input(node, i);
+            const char *read = value ? tq_value_name(value) : "";
+            crc = tq_crc32(crc, read, strlen(read) + 1);
+        }
+    }
+    return crc;
+}
+
+static tq_status apply(const tq_editor *editor, tq_graph *graph, const tq_edit *edit, int *n_edits)
+{
+    const uint32_t before = editor->annotates ? topology(graph) : 0;
+    if (editor->pattern)
+        TQ_TRY(apply_pattern(editor, graph, edit, n_edits));
+    else
+        TQ_TRY(editor->run(graph, edit));
+    if (editor->annotates && topology(graph) != before)
+        return tq_fail(TQ_ERR_CHECK, "is an annotator but changed the graph");
+    TQ_TRY(tq_graph_sort(graph));
+    return tq_wrap(tq_graph_verify(graph), "broke the graph");
+}
+
+tq_status tq_editor_apply(const tq_editor *editor, tq_graph *graph, const tq_edit *edit,
+                          int *out_n_edits)
+{
+    int n_edits = 0;
+    const tq_edit none = { .registry = tq_graph_registry(graph) };
+    const tq_status status = apply(editor, graph, edit ? edit : &none, &n_edits);
+    if (out_n_edits)
+        *out_n_edits = n_edits;
+    return tq_wrap(status, "editor '%s'", editor->entry.name);
+}
+
+tq_status tq_editor_run(const tq_editor *editor, tq_graph *graph)
+{
+    return tq_editor_apply(editor, graph, NULL, NULL);
+}
