@@ -31,7 +31,8 @@ struct tq_grad {
     size_t table_size; /* a power of two */
 };
 
-/* ---- the table -------------------------------------------------------------------------------- */
+/* ---- the table --------------------------------------------------------------------------------
+ */
 
 /** The row of `value`, or the free one where it belongs. */
 static record *row_of(const tq_grad *g, const tq_value *value)
@@ -82,7 +83,8 @@ static void mark_wanted(tq_grad *g, tq_value *const *wrt, int n)
     }
 }
 
-/* ---- what rules use ----------------------------------------------------------------------------- */
+/* ---- what rules use -----------------------------------------------------------------------------
+ */
 
 tq_graph *tq_grad_graph(tq_grad *g)
 {
@@ -125,8 +127,8 @@ void tq_grad_set(tq_grad *g, int i, tq_value *value)
         return;
     record *row = row_of(g, tq_node_input(g->node, i));
     size_t capacity = row->capacity;
-    row->makers = tq_arena_grow(g->arena, row->makers, (size_t)row->n_parts, &capacity,
-                                sizeof *row->makers);
+    row->makers =
+        tq_arena_grow(g->arena, row->makers, (size_t)row->n_parts, &capacity, sizeof *row->makers);
     row->makers[row->n_parts] = tq_node_op(g->node);
     TQ_PUSH(g->arena, row->parts, row->n_parts, row->capacity, value);
 }
@@ -163,13 +165,11 @@ tq_status tq_grad_emit_n(tq_grad *g, int i, const char *op, bool copy_attrs,
     tq_attr attrs[TQ_OP_MAX_ATTRS];
     const int n_attrs = copy_attrs ? shared_attrs(g, (const tq_op *)entry, attrs) : 0;
     tq_node *node;
-    TQ_TRY(tq_grad_node(g,
-                        &(tq_node_spec){ .op = op,
-                                         .inputs = inputs,
-                                         .n_inputs = n_inputs,
-                                         .attrs = attrs,
-                                         .n_attrs = n_attrs },
-                        &node));
+    TQ_TRY(tq_grad_node(
+        g,
+        &(tq_node_spec){
+            .op = op, .inputs = inputs, .n_inputs = n_inputs, .attrs = attrs, .n_attrs = n_attrs },
+        &node));
     tq_grad_set(g, i, tq_node_output(node, 0));
     return TQ_OK;
 }
@@ -230,7 +230,8 @@ tq_status tq_grad_set_unbroadcast(tq_grad *g, int i, tq_value *value)
     return TQ_OK;
 }
 
-/* ---- the walk ----------------------------------------------------------------------------------- */
+/* ---- the walk -----------------------------------------------------------------------------------
+ */
 
 /** Do they agree where both are known? */
 static bool fits(const tq_type *a, const tq_type *b)
