@@ -145,6 +145,34 @@ bool tq_index_next(int rank, const int64_t *dims, int64_t *index)
     return false;
 }
 
+/* ---- running in pieces ---------------------------------------------------------------------- */
+
+typedef struct chunks {
+    int64_t n, grain;
+    void (*body)(void *context, int64_t begin, int64_t end);
+    void *context;
+} chunks;
+
+static void run_chunk(void *context, int64_t i, int worker)
+{
+    (void)worker;
+    const chunks *c = context;
+    const int64_t begin = i * c->grain, left = c->n - begin;
+    c->body(c->context, begin, begin + (left < c->grain ? left : c->grain));
+}
+
+void tq_run_for(const tq_op_run *run, int64_t n, int64_t grain,
+                void (*body)(void *context, int64_t begin, int64_t end), void *context)
+{
+    chunks c = { n, grain < 1 ? 1 : grain, body, context };
+    if (n <= c.grain || !run->pool) {
+        if (n > 0)
+            body(context, 0, n);
+        return;
+    }
+    tq_parallel_for(run->pool, (n - 1) / c.grain + 1, run_chunk, &c);
+}
+
 /* ---- running one reference ------------------------------------------------------------------ */
 
 typedef struct evaluation {

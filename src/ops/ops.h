@@ -62,6 +62,14 @@ bool tq_index_next(int rank, const int64_t *dims, int64_t *index);
 
 enum { TQ_WINDOW_AXES = 3 };
 
+typedef enum tq_auto_pad {
+    TQ_AUTO_PAD_NOTSET,
+    TQ_AUTO_PAD_VALID,
+    TQ_AUTO_PAD_SAME_UPPER,
+    TQ_AUTO_PAD_SAME_LOWER
+} tq_auto_pad;
+tq_status tq_auto_pad_read(const tq_attrs *attrs, tq_auto_pad *out_auto_pad);
+
 /** Geometry of a sliding window over the last 1 to 3 axes, always given for 3: missing leading axes
  *  have size 1. Input position = out * stride - pad_begin + k * dilation. */
 typedef struct tq_window {
@@ -76,13 +84,28 @@ typedef struct tq_window {
  * C, ...]. */
 tq_status tq_window_read(const tq_attrs *attrs, const tq_type *x, const int64_t *kernel,
                          tq_window *out_window);
+/** The attributes only, and `in` from x: padding as given, `out` left 0. */
+tq_status tq_window_read_attributes(const tq_attrs *attrs, const tq_type *x, const int64_t *kernel,
+                                    tq_window *out_window);
 /** [N, C, out...] with the rank of x. */
 tq_type tq_window_type(const tq_window *window, const tq_type *x, int64_t channels);
 /** Product of `kernel`, of `in`, of `out`. */
 int64_t tq_window_volume(const int64_t *sizes);
 
 /** First and one-past-last k with 0 <= out * stride - pad + k * dilation < in along one axis. */
-void tq_window_range(const tq_window *window, int axis, int64_t out, int64_t *out_begin,
-                     int64_t *out_end);
+void tq_window_taps(const tq_window *window, int axis, int64_t out, int64_t *out_begin,
+                    int64_t *out_end);
+/** First and one-past-last out for which tap k lies inside the input along one axis. */
+void tq_window_outs(const tq_window *window, int axis, int64_t k, int64_t *out_begin,
+                    int64_t *out_end);
+/** Fails unless padding is narrower than the window (a pool's window must see an element). */
+tq_status tq_window_need_pads_inside(const tq_window *window);
+
+/* ---- running ------------------------------------------------------------------------------- */
+
+/** body(context, begin, end) for 0 .. n-1 in runs of `grain`, on the run's pool if it has one. The
+ * runs do not depend on the number of threads. */
+void tq_run_for(const tq_op_run *run, int64_t n, int64_t grain,
+                void (*body)(void *context, int64_t begin, int64_t end), void *context);
 
 #endif
