@@ -49,7 +49,7 @@ void check_eq(const char *file, int line, const char *what, int64_t a, int64_t b
     char text[512];
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    check_fail(file, line, "%s is %" PRId64 ", expected %" PRId64 " %s", what, a, b, text);
+    check_fail(file, line, "%s is %" PRId64 ", expected %" PRId64 "%s", what, a, b, text);
 }
 
 void check_near(const char *file, int line, const char *what, double a, double b, double tolerance)

@@ -26,7 +26,7 @@ __attribute__((noreturn, format(printf, 1, 2))) void check_skip(const char *form
 #define CHECK(condition)                                                                          \
     ((condition) ? (void)0 : check_fail(__FILE__, __LINE__, "%s does not hold", #condition))
 /* Integers (or enums, bools). The optional rest is a printf text. */
-#define CHECK_EQ(a, b, ...) check_eq(__FILE__, __LINE__, #a, (int64_t)(a), (int64_t)(b), "" __VA_ARGS__)
+#define CHECK_EQ(a, b, ...) check_eq(__FILE__, __LINE__, #a, (int64_t)(a), (int64_t)(b), " " __VA_ARGS__)
 __attribute__((format(printf, 6, 7))) void check_eq(const char *file, int line, const char *what, int64_t a, int64_t b,
                                                     const char *format, ...);
 #define CHECK_NEAR(a, b, tolerance) check_near(__FILE__, __LINE__, #a, (a), (b), (tolerance))
