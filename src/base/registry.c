@@ -80,7 +80,7 @@ tq_status tq_registry_add(tq_registry *registry, tq_kind kind, const tq_entry *e
     if (!entry->name || !entry->name[0])
         return tq_fail(TQ_ERR_VALUE, "a %s without a name cannot be registered",
                        tq_kind_name(kind, false));
-    if (tq_registry_get(registry, kind, entry->name))
+    if (kind != TQ_KIND_KERNEL && tq_registry_get(registry, kind, entry->name))
         return tq_fail(TQ_ERR_VALUE, "%s '%s' is registered twice; give one another name",
                        tq_kind_name(kind, false), entry->name);
     entries *list = &registry->kinds[kind];
