@@ -167,6 +167,8 @@ TQ_API bool tq_value_is_output(const tq_value *value);
 TQ_API bool tq_value_is_const(const tq_value *value);
 /** The data of a constant, else NULL. */
 TQ_API const tq_tensor *tq_value_tensor(const tq_value *value);
+/** The data of a constant, or what inference knows of a small value (an unknown element is TQ_VALUE_ANY), else NULL. */
+TQ_API const tq_tensor *tq_value_known(const tq_value *value);
 /** Replaces the data of a constant (shared) and its type. */
 TQ_API void tq_value_set_tensor(tq_value *value, const tq_tensor *tensor);
 /** The data of a constant for writing: copied first if anyone shares it. */

@@ -54,6 +54,7 @@ typedef struct tq_recipe {
     int n_rules;
     const tq_recipe_rule *rules;
     bool head_per_tensor;       /* linear operators that make a graph output have one weight scale: logits compare */
+    bool fuse_activations;      /* a sum read only by a quantised activation has no quantiser of its own */
     /* defaults for truq quantize and train */
     const char *optimizer;
     double lr;

@@ -61,11 +61,7 @@ tq_status tq_schema_check(const tq_op *op, const tq_attrs *attrs, tq_value *cons
 
 static const tq_tensor *known_of(const tq_value *value)
 {
-    if (!value)
-        return NULL;
-    if (value->is_const)
-        return &value->tensor;
-    return value->known.data ? &value->known : NULL;
+    return value ? tq_value_known(value) : NULL;
 }
 
 static bool has_unknown_element(const tq_tensor *tensor)

@@ -120,6 +120,13 @@ const tq_tensor *tq_value_tensor(const tq_value *value)
     return value->is_const ? &value->tensor : NULL;
 }
 
+const tq_tensor *tq_value_known(const tq_value *value)
+{
+    if (value->is_const)
+        return &value->tensor;
+    return value->known.data ? &value->known : NULL;
+}
+
 void tq_value_set_tensor(tq_value *value, const tq_tensor *tensor)
 {
     TQ_ASSERT(value->is_const);
