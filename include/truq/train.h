@@ -2,6 +2,7 @@
 #ifndef TRUQ_TRAIN_H
 #define TRUQ_TRAIN_H
 
+#include <truq/autodiff.h>
 #include <truq/data.h>
 #include <truq/engine.h>
 #include <truq/graph.h>
@@ -39,10 +40,6 @@ typedef struct tq_loss {
     bool wants_labels;         /* targets are labels i64 [N], else an array shaped as the output */
     tq_status (*append)(tq_graph *graph, tq_value *output, tq_value *target, double label_smoothing, tq_value **out_loss);
 } tq_loss;
-
-/** Appends nodes computing d loss / d value for each `wrt` (constants or inputs); grads[i] is NULL where nothing depends on it.
- *  TQ_ERR_UNSUPPORTED names an operator without gradient on the way. */
-TQ_API tq_status tq_autodiff(tq_graph *graph, tq_value *loss, tq_value *const *wrt, int n, tq_value **out_grads);
 
 typedef struct tq_progress {
     const char *phase;         /* "train", "valid", "calibrate", "eval" */
