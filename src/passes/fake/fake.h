@@ -1,0 +1,45 @@
+/* What the editors that insert quantisers share. */
+#ifndef TQ_PASSES_FAKE_H
+#define TQ_PASSES_FAKE_H
+
+#include <truq/op.h>
+#include <truq/recipe.h>
+
+/* The recipe of this edit; TQ_ERR_STATE if there is none. */
+tq_status tq_fake_recipe(const tq_edit *edit, const tq_recipe **out_recipe);
+
+/* Parameters of a new quantiser: constants "<name>.<parameter>", n_channels values each, all NaN
+ * ("never observed"). `params` has room for TQ_QUANTIZER_MAX_PARAMS. */
+tq_status tq_fake_add_params(tq_graph *graph, const char *name, const tq_slot_spec *spec,
+                             int64_t n_channels, tq_value **params, int *out_n);
+
+/* Adds FakeQuantize(x, params...) named "<name>.fq" before `before`. axis -1: per tensor. */
+tq_status tq_fake_add(tq_graph *graph, tq_node *before, const char *name, tq_slot slot,
+                      const tq_slot_spec *spec, int axis, bool observe, tq_value *x,
+                      tq_value *const *params, int n_params, tq_value **out_y);
+
+/* Quantises a value for all its consumers (not for the graph's output): parameters of its own. */
+tq_status tq_fake_insert(tq_graph *graph, tq_value *value, tq_slot slot, const tq_slot_spec *spec,
+                         const tq_edit *edit);
+
+/* Quantises one input of one node with given parameters. */
+tq_status tq_fake_insert_at(tq_node *node, int i, tq_slot slot, const tq_slot_spec *spec,
+                            bool observe, tq_value *const *params, int n_params);
+
+/* Is the value on a grid: made by FakeQuantize, perhaps through operators that only move or select
+ * codes? */
+bool tq_fake_is_quantized(const tq_value *value);
+
+/* First and last linear operators, for filters. */
+void tq_fake_ends(const tq_graph *graph, const tq_node **out_first, const tq_node **out_last);
+
+/* Spec for a slot of a node, NULL if the recipe leaves it alone. */
+const tq_slot_spec *tq_fake_spec(const tq_recipe *recipe, const tq_node *node, tq_slot slot);
+
+/* A linear operator with a constant weight. */
+bool tq_fake_is_linear(const tq_node *node);
+
+/* An addition of two values that both depend on the input (not a bias). */
+bool tq_fake_is_sum(const tq_node *node);
+
+#endif

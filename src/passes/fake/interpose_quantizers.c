@@ -1,0 +1,64 @@
+/* Between two linear operators with nothing between them, and wherever a linear operator, a product
+ * or a function that a table will replace reads a value that is on no grid yet: a quantiser for all
+ * who read that value (QuantLib's QuantiserInterposer, widened to every reader that needs codes).
+ */
+#include "passes/fake/fake.h"
+
+static bool is_product(const tq_node *node)
+{
+    return tq_node_is(node, "Mul") && !tq_node_is_const_from(node, 0) &&
+           !tq_node_is_const_from(node, 1);
+}
+
+/* Relu and Clip act as bounds on whatever comes next and need no codes. */
+static bool needs_table(const tq_node *node)
+{
+    const bool bounds = tq_node_is(node, "Relu") || tq_node_is(node, "Clip");
+    return (tq_node_has_flag(node, TQ_OP_UNARY) && !bounds) || tq_node_is(node, "PRelu");
+}
+
+static bool is_average(const tq_node *node)
+{
+    return tq_node_is(node, "AveragePool") || tq_node_is(node, "GlobalAveragePool") ||
+           tq_node_is(node, "ReduceMean");
+}
+
+static bool reads_codes(const tq_node *node, int i)
+{
+    if (tq_node_is(node, "MatMul") || is_product(node))
+        return i < 2;
+    return i == 0 &&
+           (tq_node_has_flag(node, TQ_OP_LINEAR) || needs_table(node) || is_average(node));
+}
+
+static tq_status interpose(tq_graph *graph, tq_node *node, const tq_recipe *recipe,
+                           const tq_edit *edit)
+{
+    for (int i = 0; i < tq_node_n_inputs(node); i++) {
+        tq_value *x = tq_node_input(node, i);
+        if (!x || !reads_codes(node, i) || tq_value_is_const(x) || tq_fake_is_quantized(x) ||
+            tq_value_type(x)->dtype != TQ_F32)
+            continue;
+        const tq_slot_spec *spec = tq_fake_spec(recipe, node, TQ_SLOT_INTERPOSED);
+        if (spec)
+            TQ_TRY(tq_fake_insert(graph, x, TQ_SLOT_INTERPOSED, spec, edit));
+    }
+    return TQ_OK;
+}
+
+static tq_status run(tq_graph *graph, const tq_edit *edit)
+{
+    const tq_recipe *recipe;
+    TQ_TRY(tq_fake_recipe(edit, &recipe));
+    for (tq_node *node = tq_graph_first(graph); node; node = tq_node_next(node))
+        TQ_TRY(interpose(graph, node, recipe, edit));
+    return TQ_OK;
+}
+
+const tq_editor tq_editor_interpose_quantizers = {
+    .entry = { .name = "interpose-quantizers",
+               .brief = "a quantiser wherever codes are needed and there are none" },
+    .stage = TQ_EDIT_FAKE,
+    .after = "quantize-inputs",
+    .run = run,
+};

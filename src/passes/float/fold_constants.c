@@ -1,0 +1,63 @@
+/* A node that reads only constants is computed once, now. Quantisers of weights are left alone:
+ * what they read is trained. */
+#include <truq/edit.h>
+#include <truq/op.h>
+
+#include <string.h>
+
+enum { MAX_BYTES = 64 << 20 };
+
+static bool accept_node(const tq_node *node)
+{
+    const tq_op *op = tq_node_op(node);
+    const bool ours = op->domain && strcmp(op->domain, "truq") == 0;
+    if (ours || !op->reference || (op->flags & TQ_OP_RANDOM) || tq_node_n_inputs(node) == 0)
+        return false;
+    for (int i = 0; i < tq_node_n_inputs(node); i++)
+        if (tq_node_input(node, i) && !tq_value_is_const(tq_node_input(node, i)))
+            return false;
+    for (int i = 0; i < tq_node_n_outputs(node); i++) {
+        const tq_type *type = tq_value_type(tq_node_output(node, i));
+        size_t size;
+        const tq_status status = tq_type_is_known(type) ? tq_type_size(type, &size) : TQ_OK;
+        if (!tq_type_is_known(type) || status || size > MAX_BYTES) {
+            tq_status_drop(status);
+            return false;
+        }
+    }
+    return true;
+}
+
+static const tq_pattern pattern = { .n_nodes = 1, .nodes = { { .accept = accept_node } } };
+
+static tq_status replace(tq_graph *graph, tq_node *node, int i, const tq_tensor *tensor)
+{
+    tq_value *output = tq_node_output(node, i), *constant;
+    TQ_TRY(tq_graph_add_constant(graph, tq_value_name(output), tensor, &constant));
+    tq_value_redirect_consumers(output, constant);
+    return TQ_OK;
+}
+
+static tq_status apply(tq_graph *graph, const tq_match *m)
+{
+    tq_node *node = m->nodes[0];
+    tq_tensor outputs[TQ_OP_MAX_NAMES] = { 0 };
+    TQ_TRY(tq_node_evaluate(node, outputs));
+    const int n = tq_node_n_outputs(node);
+    tq_status status = TQ_OK;
+    for (int i = 0; i < n; i++) {
+        if (!status)
+            status = replace(graph, node, i, &outputs[i]);
+        tq_tensor_reset(&outputs[i]);
+    }
+    if (!status)
+        tq_graph_remove_node(graph, node);
+    return status;
+}
+
+const tq_editor tq_editor_fold_constants = {
+    .entry = { .name = "fold-constants", .brief = "computes what depends on constants only" },
+    .stage = TQ_EDIT_CANONICALISE,
+    .pattern = &pattern,
+    .apply = apply,
+};

@@ -1,0 +1,23 @@
+/* The order in which the built-in editors run. */
+#include <truq/edit.h>
+
+const tq_pipeline tq_pipeline_canonicalise = {
+    .entry = { .name = "canonicalise", .brief = "one spelling for what exporters write in many" },
+    .editors = (const char *const[]){ "remove-identity", "fold-constants",
+                                      "canonicalise-activations", "canonicalise-flatten", NULL },
+};
+
+const tq_pipeline tq_pipeline_fold = {
+    .entry = { .name = "fold", .brief = "batch norms into the convolutions before them" },
+    .editors = (const char *const[]){ "remove-identity", "fold-constants", "fold-batchnorm", NULL },
+};
+
+const tq_pipeline tq_pipeline_f2f = {
+    .entry = { .name = "f2f", .brief = "float to fake-quantised" },
+    .editors =
+        (const char *const[]){ "remove-identity", "fold-constants", "canonicalise-activations",
+                               "canonicalise-flatten", "linear-bias-into-bn", "quantize-weights",
+                               "quantize-activations", "harmonise-adds", "quantize-pools",
+                               "quantize-concats", "quantize-inputs", "interpose-quantizers",
+                               "fuse-activations", NULL },
+};
