@@ -1,0 +1,50 @@
+/* The inner loops of the elementwise, normalisation and pooling kernels, one set for each level of
+ * the CPU. All sets give the same bits: no loop fuses a multiplication with an addition, and sums
+ * run in a fixed number of lanes. */
+#ifndef TQ_KERNELS_F32_LOOPS_INTERNAL_H
+#define TQ_KERNELS_F32_LOOPS_INTERNAL_H
+
+#include <truq/op.h>
+
+typedef struct tq_loops {
+    const char *name;
+    unsigned needs;
+    void (*relu)(int64_t n, const float *x, float *y);
+    void (*relu_grad)(int64_t n, const float *x, const float *dy, float *dx);
+    /** Bounds belong to the range; NaN stays. */
+    void (*clip)(int64_t n, const float *x, float lo, float hi, float *y);
+    /** dy where lo < x < hi, else 0. */
+    void (*clip_grad)(int64_t n, const float *x, const float *dy, float lo, float hi, float *dx);
+    void (*add)(int64_t n, const float *a, const float *b, float *y);
+    void (*sub)(int64_t n, const float *a, const float *b, float *y);
+    void (*mul)(int64_t n, const float *a, const float *b, float *y);
+    /** y[i] = a * x[i]. */
+    void (*scale)(int64_t n, const float *x, float a, float *y);
+    /** y[i] = a[i] * b + y[i]. */
+    void (*accumulate)(int64_t n, const float *a, float b, float *y);
+    /** y[i] = larger of both, a if they are equal. */
+    void (*max)(int64_t n, const float *a, const float *b, float *y);
+    double (*sum)(int64_t n, const float *x);
+    /** Sums of a[i], and of a[i] * b[i], exact products. */
+    void (*sums)(int64_t n, const float *a, const float *b, double out_sums[2]);
+    /** y = (x - mean) * k + b. */
+    void (*affine)(int64_t n, const float *x, float mean, float k, float b, float *y);
+    /** dx = a * dy + (b * (x - mean) + c). */
+    void (*affine_grad)(int64_t n, const float *dy, const float *x, const float p[4], float *dx);
+    /** y = scale * floor(clip(x / scale, lo, hi) + 1/2), |lo|, |hi| <= 2^22. */
+    void (*snap_half_up)(int64_t n, const float *x, float scale, float lo, float hi, float *y);
+} tq_loops;
+
+/** Best first; the last needs nothing. */
+extern const tq_loops *const tq_loops_variants[];
+/** The first one this CPU has. */
+const tq_loops *tq_loops_best(void);
+
+/** Prepares a kernel whose state is the best set. */
+tq_status tq_loops_prepare(const tq_op_run *shapes, void **out_state);
+
+/** Calls piece(context, begin, end) for pieces of 0 .. n-1 on the pool; pieces are fixed by n. */
+void tq_for_range(tq_pool *pool, int64_t n,
+                  void (*piece)(void *context, int64_t begin, int64_t end), void *context);
+
+#endif
