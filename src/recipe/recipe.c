@@ -1,0 +1,103 @@
+/* Recipes: which rule serves a node's slot. */
+#include "recipe/recipe_internal.h"
+
+#include <truq/op.h>
+
+#include <regex.h>
+#include <string.h>
+
+static const char *const slot_names[] = {
+    [TQ_SLOT_INPUT] = "input",           [TQ_SLOT_WEIGHT] = "weight",
+    [TQ_SLOT_ACTIVATION] = "activation", [TQ_SLOT_ADD] = "add",
+    [TQ_SLOT_CONCAT] = "concat",         [TQ_SLOT_POOL] = "pool",
+    [TQ_SLOT_INTERPOSED] = "interposed",
+};
+
+const char *tq_slot_name(tq_slot slot)
+{
+    return slot_names[slot];
+}
+
+/** Is input i a constant scalar float? */
+static bool const_scalar(const tq_node *node, int i, double *out)
+{
+    const tq_value *value = tq_node_input(node, i);
+    const tq_tensor *tensor = value ? tq_value_tensor(value) : NULL;
+    if (!tensor || tq_tensor_count(tensor) != 1 || !tq_dtype_is_float(tensor->type.dtype))
+        return false;
+    *out = tq_load_f64(tensor->data, tensor->type.dtype, 0);
+    return true;
+}
+
+const char *tq_recipe_type_name(const tq_node *node)
+{
+    double lo, hi;
+    if (!tq_node_is(node, "Clip") || !const_scalar(node, 1, &lo) || lo != 0.0)
+        return tq_node_op_name(node);
+    if (!tq_node_input(node, 2))
+        return "Relu";
+    if (!const_scalar(node, 2, &hi) || !(hi > 0.0))
+        return tq_node_op_name(node);
+    return hi == 6.0 ? "Relu6" : "Relu";
+}
+
+static bool is_listed(const char *const *list, const char *name)
+{
+    for (; *list; list++)
+        if (strcmp(*list, name) == 0)
+            return true;
+    return false;
+}
+
+static bool regex_accepts(const char *pattern, const char *name)
+{
+    regex_t regex;
+    if (regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB) != 0)
+        return false;
+    const bool found = regexec(&regex, name, 0, NULL, 0) == 0;
+    regfree(&regex);
+    return found;
+}
+
+static bool filter_accepts(const tq_filter *filter, const tq_node *node, bool is_first,
+                           bool is_last)
+{
+    if ((filter->first && !is_first) || (filter->last && !is_last))
+        return false;
+    if (!node)
+        return !filter->regex && !filter->types;
+    if (filter->types && !is_listed(filter->types, tq_node_op_name(node)) &&
+        !is_listed(filter->types, tq_recipe_type_name(node)))
+        return false;
+    if (filter->exclude && is_listed(filter->exclude, tq_node_name(node)))
+        return false;
+    return !filter->regex || regex_accepts(filter->regex, tq_node_name(node));
+}
+
+const tq_slot_spec *tq_recipe_spec(const tq_recipe *recipe, const tq_node *node, tq_slot slot,
+                                   bool is_first, bool is_last)
+{
+    for (int i = recipe->n_rules - 1; i >= 0; i--) {
+        const tq_recipe_rule *rule = &recipe->rules[i];
+        if (rule->slot == slot && filter_accepts(&rule->filter, node, is_first, is_last))
+            return &rule->spec;
+    }
+    return NULL;
+}
+
+tq_status tq_recipe_load(const tq_registry *registry, const char *name_or_file, tq_arena *arena,
+                         const tq_recipe **out_recipe)
+{
+    if (!tq_yaml_is_file(name_or_file)) {
+        const tq_entry *entry;
+        TQ_TRY(tq_registry_find(registry, TQ_KIND_RECIPE, name_or_file, &entry));
+        *out_recipe = (const tq_recipe *)entry;
+        return TQ_OK;
+    }
+    const tq_yaml *root;
+    TQ_TRY(tq_yaml_load(name_or_file, arena, &root));
+    tq_recipe *recipe = TQ_NEW(arena, tq_recipe);
+    TQ_TRY(tq_recipe_read(registry, root, arena, recipe));
+    *out_recipe = recipe;
+    return TQ_OK;
+}
