@@ -14,6 +14,8 @@ typedef struct reader {
     tq_arena *arena;
     const char *file;
     int n_nodes;
+    int n_open; /* events of libyaml that are still alive */
+    yaml_event_t open[MAX_DEPTH + 2];
 } reader;
 
 bool tq_yaml_is_file(const char *name)
@@ -28,13 +30,21 @@ static tq_status fail_at(const reader *r, const yaml_mark_t *mark, const char *w
                    what);
 }
 
-/** The next event; yaml_event_delete frees it. */
-static tq_status next_event(reader *r, yaml_event_t *event)
+/** The next event, alive until close_event. */
+static tq_status next_event(reader *r, const yaml_event_t **out_event)
 {
-    if (yaml_parser_parse(&r->parser, event))
-        return TQ_OK;
-    const yaml_mark_t *mark = &r->parser.problem_mark;
-    return fail_at(r, mark, r->parser.problem ? r->parser.problem : "not a YAML file");
+    yaml_event_t *event = &r->open[r->n_open];
+    if (!yaml_parser_parse(&r->parser, event))
+        return fail_at(r, &r->parser.problem_mark,
+                       r->parser.problem ? r->parser.problem : "not a YAML file");
+    r->n_open++;
+    *out_event = event;
+    return TQ_OK;
+}
+
+static void close_event(reader *r)
+{
+    yaml_event_delete(&r->open[--r->n_open]);
 }
 
 /** What is refused in any node. */
@@ -86,15 +96,16 @@ static tq_status read_children(reader *r, int depth, tq_yaml *node)
     size_t capacity = 0, key_capacity = 0;
     const tq_yaml *key = NULL;
     for (;;) {
-        yaml_event_t event;
+        const yaml_event_t *event = NULL;
         TQ_TRY(next_event(r, &event));
         const bool end =
-            event.type == YAML_SEQUENCE_END_EVENT || event.type == YAML_MAPPING_END_EVENT;
+            event->type == YAML_SEQUENCE_END_EVENT || event->type == YAML_MAPPING_END_EVENT;
         const tq_yaml *child = NULL;
-        const tq_status status = end ? TQ_OK : read_node(r, &event, depth + 1, &child);
-        yaml_event_delete(&event);
-        if (status || end)
-            return status;
+        if (!end)
+            TQ_TRY(read_node(r, event, depth + 1, &child));
+        close_event(r);
+        if (end)
+            return TQ_OK;
         if (node->kind == TQ_YAML_MAP && !key) {
             TQ_TRY(check_key(r, node, child));
             key = child;
@@ -136,11 +147,11 @@ static tq_status read_node(reader *r, const yaml_event_t *event, int depth, cons
 /** Reads and drops one event that must be of this type. */
 static tq_status expect(reader *r, yaml_event_type_t type, const char *otherwise)
 {
-    yaml_event_t event;
+    const yaml_event_t *event = NULL;
     TQ_TRY(next_event(r, &event));
-    const bool right = event.type == type;
-    const yaml_mark_t mark = event.start_mark;
-    yaml_event_delete(&event);
+    const bool right = event->type == type;
+    const yaml_mark_t mark = event->start_mark;
+    close_event(r);
     return right ? TQ_OK : fail_at(r, &mark, otherwise);
 }
 
@@ -148,12 +159,10 @@ static tq_status read_document(reader *r, const tq_yaml **out_root)
 {
     TQ_TRY(expect(r, YAML_STREAM_START_EVENT, "not a YAML file"));
     TQ_TRY(expect(r, YAML_DOCUMENT_START_EVENT, "the file is empty"));
-    yaml_event_t event;
+    const yaml_event_t *event = NULL;
     TQ_TRY(next_event(r, &event));
-    const tq_status status = read_node(r, &event, 0, out_root);
-    yaml_event_delete(&event);
-    if (status)
-        return status;
+    TQ_TRY(read_node(r, event, 0, out_root));
+    close_event(r);
     TQ_TRY(expect(r, YAML_DOCUMENT_END_EVENT, "expected the end of the document"));
     return expect(r, YAML_STREAM_END_EVENT, "expected one document, found another");
 }
@@ -161,10 +170,10 @@ static tq_status read_document(reader *r, const tq_yaml **out_root)
 static tq_status read_bytes(const char *path, tq_arena *arena, unsigned char **out,
                             size_t *out_size)
 {
+    *out = tq_arena_alloc(arena, MAX_BYTES + 1);
     FILE *file = fopen(path, "rb");
     if (!file)
         return tq_fail(TQ_ERR_IO, "cannot open '%s': %s", path, strerror(errno));
-    *out = tq_arena_alloc(arena, MAX_BYTES + 1);
     *out_size = fread(*out, 1, MAX_BYTES + 1, file);
     const int failed = ferror(file) ? errno : 0;
     fclose(file);
@@ -189,8 +198,8 @@ static tq_status read_guarded(void *context)
 
 tq_status tq_yaml_load(const char *path, tq_arena *arena, const tq_yaml **out_root)
 {
-    unsigned char *bytes;
-    size_t size;
+    unsigned char *bytes = NULL;
+    size_t size = 0;
     TQ_TRY(read_bytes(path, arena, &bytes, &size));
     reader r = { .arena = arena, .file = tq_arena_strdup(arena, path) };
     if (!yaml_parser_initialize(&r.parser))
@@ -198,6 +207,8 @@ tq_status tq_yaml_load(const char *path, tq_arena *arena, const tq_yaml **out_ro
     yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&r.parser, bytes, size);
     const tq_status status = tq_guard(read_guarded, &(load){ &r, out_root });
+    while (r.n_open > 0)
+        close_event(&r);
     yaml_parser_delete(&r.parser);
     return status;
 }

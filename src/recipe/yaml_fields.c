@@ -153,7 +153,7 @@ tq_status tq_yaml_int(const tq_yaml *map, const char *key, int min, int max, int
     const tq_yaml *value = tq_yaml_get(map, key);
     if (!value)
         return TQ_OK;
-    double v;
+    double v = 0.0;
     TQ_TRY(tq_yaml_to_number(value, &v));
     if (v != floor(v) || v < min || v > max)
         return tq_yaml_fail(value, "'%s' is %g; expected a whole number from %d to %d", key, v, min,
