@@ -122,7 +122,7 @@ void tq_type_strides(const tq_type *type, int64_t strides[TQ_MAX_RANK])
     int64_t stride = 1;
     for (int d = type->rank - 1; d >= 0; d--) {
         strides[d] = stride;
-        stride *= type->dims[d];
+        stride = (int64_t)((uint64_t)stride * (uint64_t)type->dims[d]);
     }
 }
 

@@ -134,6 +134,9 @@ tq_status tq_window_read_attributes(const tq_attrs *attrs, const tq_type *x, con
     const int first = TQ_WINDOW_AXES - w.n_axes;
     for (int d = 0; d < TQ_WINDOW_AXES; d++) {
         w.in[d] = d < first ? 1 : x->dims[2 + d - first];
+        if (w.in[d] > size_max)
+            return tq_fail(TQ_ERR_SHAPE, "x is %s; expected fewer than 2^31 along an axis",
+                           tq_type_text(x).s);
         if (auto_pad != TQ_AUTO_PAD_NOTSET)
             w.pad_begin[d] = w.pad_end[d] = 0;
     }
