@@ -21,3 +21,9 @@ const tq_pipeline tq_pipeline_f2f = {
                                "quantize-concats", "quantize-inputs", "interpose-quantizers",
                                "fuse-activations", NULL },
 };
+
+const tq_pipeline tq_pipeline_f2t = {
+    .entry = { .name = "f2t", .brief = "fake- to true-quantised" },
+    .editors = (const char *const[]){ "remove-identity", "drop-last-softmax", "integerise",
+                                      "merge-requants", "prove", NULL },
+};

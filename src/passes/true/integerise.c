@@ -1,0 +1,115 @@
+/* Fake- to true-quantised, one walk in topological order: every node's integer rule replaces it by
+ * integer nodes and states the codes of its outputs. What is left of the old graph is swept. */
+#include "passes/true/true.h"
+
+static bool all_inputs_const(const tq_node *node)
+{
+    for (int i = 0; i < tq_node_n_inputs(node); i++)
+        if (tq_node_input(node, i) && !tq_value_is_const(tq_node_input(node, i)))
+            return false;
+    return tq_node_n_inputs(node) > 0;
+}
+
+/* WeightRange and other arithmetic on constants: computed now. */
+static tq_status make_constants(tq_integerise *t)
+{
+    tq_tensor outputs[TQ_OP_MAX_NAMES] = { 0 };
+    TQ_TRY(tq_node_evaluate(t->node, outputs));
+    tq_status status = TQ_OK;
+    for (int i = 0; i < tq_node_n_outputs(t->node); i++) {
+        tq_value *constant, *output = tq_node_output(t->node, i);
+        if (!status)
+            status = tq_graph_add_constant(t->graph, tq_value_name(output), &outputs[i], &constant);
+        if (!status)
+            tq_value_redirect_consumers(output, constant);
+        tq_tensor_reset(&outputs[i]);
+    }
+    return status;
+}
+
+static bool any_coded(tq_integerise *t)
+{
+    for (int i = 0; i < tq_node_n_inputs(t->node); i++)
+        if (tq_int_input(t, i))
+            return true;
+    return false;
+}
+
+/* Shape and Size read the codes instead: they have the same shape. */
+static void reread_shape(tq_integerise *t)
+{
+    const tq_codes *x = tq_int_input(t, 0);
+    if (x)
+        tq_node_set_input(t->node, 0, x->codes);
+}
+
+static tq_status integerise_node(tq_integerise *t)
+{
+    const tq_op *op = tq_node_op(t->node);
+    if (tq_true_codes(t, tq_node_output(t->node, 0)))
+        return TQ_OK; /* the FakeQuantize of a graph input */
+    if (all_inputs_const(t->node) && !tq_node_is(t->node, "FakeQuantize"))
+        return make_constants(t);
+    if (tq_node_is(t->node, "Shape") || tq_node_is(t->node, "Size")) {
+        reread_shape(t);
+        return TQ_OK;
+    }
+    if (!any_coded(t) && !tq_dtype_is_float(tq_value_type(tq_node_output(t->node, 0))->dtype))
+        return TQ_OK; /* arithmetic on shapes */
+    if (!op->integerise)
+        return tq_int_refuse(t, "no integer form is known");
+    TQ_TRY(op->integerise(t));
+    if (!tq_true_codes(t, tq_node_output(t->node, 0)))
+        return tq_int_refuse(t, "its integer rule made nothing");
+    return TQ_OK;
+}
+
+static tq_status walk(tq_integerise *t)
+{
+    TQ_TRY(tq_true_inputs(t));
+    const int n = tq_graph_n_nodes(t->graph);
+    tq_node **nodes = TQ_NEW_N(t->arena, tq_node *, n);
+    int k = 0;
+    for (tq_node *node = tq_graph_first(t->graph); node; node = tq_node_next(node))
+        nodes[k++] = node;
+    for (k = 0; k < n; k++) {
+        t->node = nodes[k];
+        TQ_TRY(tq_wrap(integerise_node(t), "node '%s' (%s)", tq_node_name(t->node),
+                       tq_node_op_name(t->node)));
+    }
+    return tq_true_outputs(t);
+}
+
+static void rename_nodes(const tq_integerise *t)
+{
+    for (int i = 0; i < t->n_renamings; i++) {
+        tq_node *node = t->renamings[i].node;
+        if (tq_graph_find_node(t->graph, tq_node_name(node)) == node)
+            tq_node_set_name(node, t->renamings[i].name);
+    }
+}
+
+static tq_status run(tq_graph *graph, const tq_edit *edit)
+{
+    if (!edit || !edit->true_options)
+        return tq_fail(TQ_ERR_STATE, "needs the options of a conversion");
+    tq_integerise t = { .graph = graph,
+                        .arena = edit->scratch ? edit->scratch : tq_arena_create(),
+                        .options = edit->true_options,
+                        .edit = edit };
+    tq_status status = walk(&t);
+    if (!status) {
+        rename_nodes(&t);
+        tq_graph_set_meta(graph, "stage", "true");
+        status = tq_graph_infer(graph);
+    }
+    if (t.arena != edit->scratch)
+        tq_arena_destroy(t.arena);
+    return status;
+}
+
+const tq_editor tq_editor_integerise = {
+    .entry = { .name = "integerise", .brief = "fake-quantised operators become integer ones" },
+    .stage = TQ_EDIT_TRUE,
+    .run = run,
+};
