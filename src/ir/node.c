@@ -155,7 +155,7 @@ static tq_status find_op(const tq_graph *graph, const tq_node_spec *spec, const 
 static tq_status add_node(tq_graph *graph, const tq_node_spec *spec, tq_arena *scratch,
                           tq_node **out_node)
 {
-    const tq_op *op;
+    const tq_op *op = NULL;
     TQ_TRY(find_op(graph, spec, &op));
     const int n_outputs = spec->n_outputs ? spec->n_outputs : 1;
     int n_inputs = spec->n_inputs;
