@@ -56,10 +56,11 @@ typedef struct tq_train_options {
     const tq_dataset *valid;             /* may be NULL */
     const tq_preset *preset;
     const char *loss;                    /* "cross-entropy" */
-    const char *target;                  /* "labels", "input", "npz:KEY" */
+    const char *target;                  /* "labels", "input", "npz:KEY"; NULL: what the loss takes, labels or input */
     double label_smoothing;
     const char *optimizer;
-    tq_optimizer_params params;          /* lr <= 0: the optimiser's default */
+    tq_optimizer_params params;          /* lr, beta1, beta2, epsilon <= 0 and momentum, weight_decay, pact_decay < 0: the
+                                            optimiser's default */
     const char *schedule;                /* "constant", "cosine", "step:EPOCHS,FACTOR" */
     double warmup_epochs;
     int64_t epochs, batch;
@@ -69,7 +70,7 @@ typedef struct tq_train_options {
     int n_threads, n_shards;
     const char *run_folder;              /* checkpoint, best.onnx, manifest.json */
     int64_t checkpoint_every;            /* steps; 0: each epoch */
-    bool resume;
+    bool resume;                         /* continue from the run folder's checkpoint where there is one */
     const char *command_line;            /* for the manifest */
     tq_progress_fn progress;
     void *context;
@@ -89,7 +90,8 @@ typedef struct tq_eval_options {
     const tq_registry *registry;
     const tq_dataset *data;
     const tq_preset *preset;
-    const char *loss, *target;
+    const char *loss, *target;           /* NULL: as the data: cross-entropy with labels; without, mse against the input
+                                            where the output has its shape */
     int64_t batch, limit;
     int n_threads;
     const char *save;                    /* CSV: id,label,prediction; or NULL */
@@ -121,7 +123,8 @@ typedef struct tq_calibrate_options {
 /** Observes what every FakeQuantize sees, float network running underneath (no quantiser acts), then places the grids. */
 TQ_API tq_status tq_calibrate(tq_graph *graph, const tq_calibrate_options *options);
 
-/** Feeds one batch to a graph of any stage: quantises for true graphs with the grid stored at input `i`. */
+/** Feeds one batch to a graph of any stage: quantises for true graphs with the grid stored at input `i`. Reset *out; it
+ *  borrows the data of `f32` where nothing changes. */
 TQ_API tq_status tq_feed(const tq_graph *graph, int i, const tq_tensor *f32, tq_tensor *out);
 
 #ifdef __cplusplus

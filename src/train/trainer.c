@@ -1,0 +1,538 @@
+/* The training loop.
+ *
+ * All arithmetic that reaches a parameter has a fixed order: engines cut the batch into a fixed
+ * number of shards, updates are elementwise, sums of metrics run over batches in order. What the
+ * loop knows is in tq_position, parameters and states, so a checkpoint continues to the same bits.
+ */
+#include "train/train_internal.h"
+
+#include <truq/onnx.h>
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { UPDATE_PIECE = 16384 };
+
+/** A run of elements of one parameter: updates go piece by piece over the threads. */
+typedef struct piece {
+    int parameter;
+    int64_t begin, n;
+} piece;
+
+typedef struct trainer {
+    tq_graph *graph; /* the caller's */
+    const tq_train_options *options;
+    tq_arena *arena;
+    const tq_optimizer *optimizer;
+    tq_optimizer_params params;
+    tq_training_options building;
+    tq_plan plan;
+    const char *settings;
+    uint32_t model_crc;
+    tq_pool *pool;
+    tq_loader *loader;
+    tq_targets targets;
+    tq_parameters parameters;
+    tq_training full, rest; /* for full batches and for the last, smaller one */
+    int n_pieces;
+    size_t pieces_capacity;
+    piece *pieces;
+    tq_position position;
+    tq_clock clock;
+    tq_train_result *result;
+    /* of the update that runs now */
+    const tq_engine *engine;
+    double lr;
+} trainer;
+
+/* ---- the update
+ * ------------------------------------------------------------------------------------ */
+
+static void update_piece(void *context, int64_t i, int worker)
+{
+    (void)worker;
+    const trainer *t = context;
+    const piece *p = &t->pieces[i];
+    const tq_parameter *parameter = &t->parameters.items[p->parameter];
+    const float *grad = tq_engine_output(t->engine, 2 + p->parameter)->data;
+    float *states[TQ_OPTIMIZER_MAX_STATES] = { NULL };
+    for (int s = 0; s < t->optimizer->n_states; s++)
+        states[s] = parameter->states[s] + p->begin;
+    const double decay = !parameter->is_bound ? t->params.weight_decay
+                         : parameter->decays  ? t->params.pact_decay
+                                              : 0.0;
+    t->optimizer->update(&t->params, t->lr, decay, t->position.step + 1, p->n,
+                         parameter->data + p->begin, grad + p->begin, states);
+}
+
+static void update(trainer *t, const tq_engine *engine)
+{
+    t->engine = engine;
+    t->lr = t->params.lr * tq_plan_factor(&t->plan, t->position.step);
+    tq_parallel_for(t->pool, t->n_pieces, update_piece, t);
+    for (int i = 0; i < t->parameters.n_statistics; i++) {
+        const tq_statistic *s = &t->parameters.statistics[i];
+        const tq_tensor *now = tq_engine_output(engine, 2 + t->parameters.n + i);
+        memcpy(s->data, now->data, (size_t)s->n * sizeof(float));
+    }
+}
+
+/* ---- one step
+ * -------------------------------------------------------------------------------------- */
+
+/** The training graph for this many data points; the one for the rest is built when first needed.
+ */
+static tq_status training_for(trainer *t, const tq_type *input, const tq_training **out_training)
+{
+    *out_training = &t->full;
+    if (tq_type_equal(input, &t->full.types[0]))
+        return TQ_OK;
+    *out_training = &t->rest;
+    if (t->rest.engine && tq_type_equal(input, &t->rest.types[0]))
+        return TQ_OK;
+    tq_training_reset(&t->rest);
+    return tq_training_create(t->graph, &t->building, input, &t->parameters, &t->rest);
+}
+
+/** Numbers that no two steps share, for Dropout and stochastic rounding. */
+static uint64_t seed_of(const trainer *t)
+{
+    tq_random random;
+    tq_random_init(&random, t->options->seed, 0x7374657073u, (uint64_t)t->position.step);
+    return tq_random_u64(&random);
+}
+
+static void count(trainer *t, const tq_batch *batch, const tq_tensor *output,
+                  const tq_tensor *target, double loss)
+{
+    tq_position *p = &t->position;
+    p->loss_sum += loss * (double)batch->n;
+    p->n_images += batch->n;
+    for (int64_t i = 0; t->targets.as_labels && i < batch->n; i++)
+        p->n_correct += tq_argmax(output, i) == ((const int64_t *)target->data)[i];
+}
+
+static tq_status step(trainer *t, const tq_batch *batch)
+{
+    const tq_training *training;
+    TQ_TRY(training_for(t, &batch->input.type, &training));
+    tq_tensor target;
+    TQ_TRY(tq_targets_get(&t->targets, batch, tq_value_type(tq_graph_output(training->graph, 1)),
+                          &target));
+    const tq_tensor inputs[] = { batch->input, target };
+    TQ_TRY(tq_engine_run(training->engine, inputs, 2, seed_of(t)));
+    const double loss = (double)*(const float *)tq_engine_output(training->engine, 0)->data;
+    if (!isfinite(loss))
+        return tq_fail(TQ_ERR_VALUE,
+                       "the loss is %s at step %lld (epoch %lld, batch %lld); try a lower --lr",
+                       isnan(loss) ? "NaN" : "infinite", (long long)t->position.step + 1,
+                       (long long)t->position.epoch + 1, (long long)t->position.batch + 1);
+    count(t, batch, tq_engine_output(training->engine, 1), &target, loss);
+    update(t, training->engine);
+    t->position.step++;
+    t->position.batch++;
+    return TQ_OK;
+}
+
+/* ---- results and files
+ * ------------------------------------------------------------------------------ */
+
+static double mean_loss(const trainer *t)
+{
+    const tq_position *p = &t->position;
+    return p->n_images ? p->loss_sum / (double)p->n_images : (double)NAN;
+}
+
+static double mean_top1(const trainer *t)
+{
+    const tq_position *p = &t->position;
+    return p->n_images && t->targets.as_labels ? 100.0 * (double)p->n_correct / (double)p->n_images
+                                               : (double)NAN;
+}
+
+static void report(const trainer *t, int64_t n_batches)
+{
+    const tq_train_options *o = t->options;
+    if (!o->progress)
+        return;
+    const tq_position *p = &t->position;
+    const int64_t n_steps =
+        o->max_steps > 0 && o->max_steps < t->plan.n_steps ? o->max_steps : t->plan.n_steps;
+    const tq_progress progress = { .phase = "train",
+                                   .epoch = p->epoch + 1,
+                                   .n_epochs = o->epochs,
+                                   .batch = p->batch,
+                                   .n_batches = n_batches,
+                                   .n_images = p->n_images,
+                                   .loss = mean_loss(t),
+                                   .top1 = mean_top1(t),
+                                   .lr = t->lr,
+                                   .images_per_s = tq_clock_rate(&t->clock),
+                                   .eta_s = tq_clock_eta(&t->clock, n_steps - p->step) };
+    o->progress(o->context, &progress);
+}
+
+static const char *file_in(trainer *t, const char *name)
+{
+    return tq_arena_printf(t->arena, "%s/%s", t->options->run_folder, name);
+}
+
+static tq_status save_checkpoint(trainer *t)
+{
+    if (!t->options->run_folder)
+        return TQ_OK;
+    return tq_checkpoint_save(file_in(t, "checkpoint"), t->settings, &t->position, &t->parameters,
+                              t->optimizer->n_states);
+}
+
+static tq_status save_manifest(trainer *t)
+{
+    if (!t->options->run_folder)
+        return TQ_OK;
+    int64_t n_parameters = 0;
+    for (int i = 0; i < t->parameters.n; i++)
+        n_parameters += t->parameters.items[i].n;
+    const tq_manifest manifest = { .options = t->options,
+                                   .params = &t->params,
+                                   .settings = t->settings,
+                                   .model_crc = t->model_crc,
+                                   .position = &t->position,
+                                   .n_parameters = n_parameters,
+                                   .seconds = tq_now() - t->clock.start,
+                                   .images_per_s = tq_clock_rate(&t->clock) };
+    return tq_manifest_save(file_in(t, "manifest.json"), &manifest);
+}
+
+static tq_status validate(trainer *t, tq_epoch *epoch)
+{
+    const tq_train_options *o = t->options;
+    epoch->train_loss = mean_loss(t);
+    epoch->train_top1 = mean_top1(t);
+    epoch->valid_loss = epoch->valid_top1 = (double)NAN;
+    if (!o->valid)
+        return TQ_OK;
+    const tq_eval_options options = { .registry = o->registry,
+                                      .data = o->valid,
+                                      .preset = o->preset,
+                                      .loss = t->building.loss->entry.name,
+                                      .target = o->target,
+                                      .batch = o->batch,
+                                      .n_threads = o->n_threads,
+                                      .progress = o->progress,
+                                      .context = o->context };
+    tq_eval_result r;
+    TQ_TRY(tq_wrap(
+        tq_evaluate_phase(t->graph, &options, "valid", t->position.epoch + 1, o->epochs, &r),
+        "validation"));
+    epoch->valid_loss = r.loss;
+    epoch->valid_top1 = r.top1;
+    free(r.predictions);
+    free(r.labels);
+    return TQ_OK;
+}
+
+/** Keeps the network if it is the best so far: by top-1, without labels by loss. */
+static tq_status keep_best(trainer *t, const tq_epoch *epoch)
+{
+    const bool valid = t->options->valid != NULL;
+    const double top1 = valid ? epoch->valid_top1 : epoch->train_top1;
+    const double loss = valid ? epoch->valid_loss : epoch->train_loss;
+    const double score = t->targets.as_labels ? top1 : -loss;
+    if (!(score > t->position.best))
+        return TQ_OK;
+    t->position.best = score;
+    t->position.best_top1 = top1;
+    return t->options->run_folder ? tq_onnx_export(t->graph, file_in(t, "best.onnx"), 0) : TQ_OK;
+}
+
+static tq_status end_epoch(trainer *t)
+{
+    tq_position *p = &t->position;
+    tq_epoch epoch;
+    TQ_TRY(validate(t, &epoch));
+    TQ_TRY(keep_best(t, &epoch));
+    p->epochs[p->n_epochs++] = epoch;
+    p->epoch++;
+    p->batch = 0;
+    p->loss_sum = 0.0;
+    p->n_images = p->n_correct = 0;
+    TQ_TRY(save_checkpoint(t));
+    return save_manifest(t);
+}
+
+/** Stopped in mid-epoch by max_steps: the checkpoint says where; the numbers are of now. Only
+ *  finished epochs compete for the best, but there is always one. */
+static tq_status end_early(trainer *t, tq_epoch *epoch)
+{
+    TQ_TRY(save_checkpoint(t));
+    TQ_TRY(validate(t, epoch));
+    if (t->position.n_epochs == 0)
+        TQ_TRY(keep_best(t, epoch));
+    return save_manifest(t);
+}
+
+/* ---- the loop
+ * ---------------------------------------------------------------------------------------- */
+
+static bool is_stopped(const trainer *t)
+{
+    return t->options->max_steps > 0 && t->position.step >= t->options->max_steps;
+}
+
+static tq_status run_epoch(trainer *t)
+{
+    const int64_t n_batches = t->plan.steps_per_epoch, every = t->options->checkpoint_every;
+    TQ_TRY(tq_loader_start(t->loader, t->position.epoch, t->position.batch));
+    while (t->position.batch < n_batches && !is_stopped(t)) {
+        tq_batch batch;
+        TQ_TRY(tq_loader_next(t->loader, &batch));
+        if (batch.n == 0)
+            return tq_fail(TQ_ERR_CHECK, "the data ended after %lld of %lld batches",
+                           (long long)t->position.batch, (long long)n_batches);
+        TQ_TRY(step(t, &batch));
+        tq_clock_tick(&t->clock, batch.n);
+        report(t, n_batches);
+        if (every > 0 && t->position.step % every == 0 && t->position.batch < n_batches)
+            TQ_TRY(save_checkpoint(t));
+    }
+    return TQ_OK;
+}
+
+static tq_status run_epochs(trainer *t)
+{
+    tq_position *p = &t->position;
+    tq_epoch last = { (double)NAN, (double)NAN, (double)NAN, (double)NAN };
+    tq_clock_start(&t->clock);
+    while (p->epoch < t->options->epochs && !is_stopped(t)) {
+        TQ_TRY(run_epoch(t));
+        if (p->batch < t->plan.steps_per_epoch)
+            break;
+        TQ_TRY(end_epoch(t));
+    }
+    if (p->batch > 0)
+        TQ_TRY(end_early(t, &last));
+    else if (p->n_epochs > 0)
+        last = p->epochs[p->n_epochs - 1];
+    *t->result = (tq_train_result){ .train_loss = last.train_loss,
+                                    .train_top1 = last.train_top1,
+                                    .valid_loss = last.valid_loss,
+                                    .valid_top1 = last.valid_top1,
+                                    .best_valid_top1 = p->best_top1,
+                                    .steps = p->step,
+                                    .seconds = tq_now() - t->clock.start };
+    return TQ_OK;
+}
+
+/* ---- getting ready
+ * ------------------------------------------------------------------------------------- */
+
+static tq_status make_folder(trainer *t)
+{
+    if (!t->options->run_folder)
+        return TQ_OK;
+    char *path = tq_arena_strdup(t->arena, t->options->run_folder);
+    for (char *c = path + 1;; c++) {
+        if (*c && *c != '/')
+            continue;
+        const char end = *c;
+        *c = '\0';
+        if (mkdir(path, 0777) != 0 && errno != EEXIST)
+            return tq_fail(TQ_ERR_IO, "cannot make the folder '%s': %s", path, strerror(errno));
+        *c = end;
+        if (!end)
+            return TQ_OK;
+    }
+}
+
+static void resolve_params(trainer *t)
+{
+    const tq_optimizer_params *d = &t->optimizer->defaults;
+    tq_optimizer_params *p = &t->params;
+    *p = t->options->params;
+    p->lr = p->lr > 0.0 ? p->lr : d->lr;
+    p->beta1 = p->beta1 > 0.0 ? p->beta1 : d->beta1;
+    p->beta2 = p->beta2 > 0.0 ? p->beta2 : d->beta2;
+    p->epsilon = p->epsilon > 0.0 ? p->epsilon : d->epsilon;
+    p->momentum = p->momentum >= 0.0 ? p->momentum : d->momentum;
+    p->weight_decay = p->weight_decay >= 0.0 ? p->weight_decay : d->weight_decay;
+    p->pact_decay = p->pact_decay >= 0.0 ? p->pact_decay : d->pact_decay;
+}
+
+static tq_status check_options(trainer *t)
+{
+    const tq_train_options *o = t->options;
+    const char *bn = o->bn ? o->bn : "train";
+    if (o->epochs < 1 || o->batch < 1)
+        return tq_fail(TQ_ERR_VALUE, "epochs and batch must be at least 1");
+    if (!(o->label_smoothing >= 0.0 && o->label_smoothing < 1.0))
+        return tq_fail(TQ_ERR_VALUE, "label smoothing is %g; expected 0 to below 1",
+                       o->label_smoothing);
+    if (!(o->warmup_epochs >= 0.0 && o->warmup_epochs <= (double)o->epochs))
+        return tq_fail(TQ_ERR_VALUE, "%g warm-up epochs in %lld epochs", o->warmup_epochs,
+                       (long long)o->epochs);
+    if (strcmp(bn, "train") && strcmp(bn, "freeze"))
+        return tq_fail(TQ_ERR_VALUE, "unknown batch norm mode '%s'; expected train or freeze", bn);
+    if (tq_graph_stage(t->graph) == TQ_STAGE_TRUE)
+        return tq_fail(TQ_ERR_STATE, "a true-quantised network cannot be trained");
+    const tq_entry *loss, *optimizer;
+    TQ_TRY(tq_registry_find(o->registry, TQ_KIND_LOSS, o->loss ? o->loss : "cross-entropy", &loss));
+    TQ_TRY(tq_registry_find(o->registry, TQ_KIND_OPTIMIZER, o->optimizer ? o->optimizer : "sgd",
+                            &optimizer));
+    t->optimizer = (const tq_optimizer *)optimizer;
+    t->building = (tq_training_options){ .registry = o->registry,
+                                         .loss = (const tq_loss *)loss,
+                                         .label_smoothing = o->label_smoothing,
+                                         .bn_train = !strcmp(bn, "train"),
+                                         .n_shards = o->n_shards };
+    resolve_params(t);
+    TQ_TRY(tq_plan_parse(o->registry, o->schedule, &t->plan));
+    return tq_check_observed(t->graph);
+}
+
+static tq_status open_data(trainer *t)
+{
+    const tq_train_options *o = t->options;
+    tq_loader_options loader = { .preset = o->preset,
+                                 .training = true,
+                                 .batch = o->batch,
+                                 .shuffle = TQ_SHUFFLE_EPOCH,
+                                 .seed = o->seed,
+                                 .n_workers = o->n_threads };
+    TQ_TRY(tq_loader_options_for(t->graph, &loader));
+    TQ_TRY(tq_targets_open(o->train, o->target, t->building.loss->wants_labels, &t->targets));
+    TQ_TRY(tq_pool_create(o->n_threads, &t->pool));
+    t->building.pool = t->pool;
+    TQ_TRY(tq_loader_create(o->registry, o->train, &loader, &t->loader));
+    const int64_t n_batches = tq_loader_n_batches(t->loader);
+    if (n_batches < 1)
+        return tq_fail(TQ_ERR_VALUE, "'%s' has no data points", o->train->spec);
+    t->plan.steps_per_epoch = n_batches;
+    if (__builtin_mul_overflow(n_batches, o->epochs, &t->plan.n_steps))
+        return tq_fail(TQ_ERR_VALUE, "%lld epochs are too many", (long long)o->epochs);
+    t->plan.n_warmup = llround(o->warmup_epochs * (double)n_batches);
+    return TQ_OK;
+}
+
+/** What must be the same at --resume, one line each; no path, time or number of threads. */
+static void describe(trainer *t)
+{
+    const tq_train_options *o = t->options;
+    const tq_optimizer_params *p = &t->params;
+    t->settings = tq_arena_printf(
+        t->arena,
+        "model=%08x\ndata=%s, %lld points\npreset=%s\nloss=%s\ntarget=%s\nlabel_smoothing=%.17g\n"
+        "optimizer=%s\nlr=%.17g\nmomentum=%.17g\nnesterov=%d\nweight_decay=%.17g\n"
+        "pact_decay=%.17g\nbeta1=%.17g\nbeta2=%.17g\nepsilon=%.17g\nschedule=%s\n"
+        "warmup_epochs=%.17g\nepochs=%lld\nbatch=%lld\nshards=%d\nbn=%s\nseed=%llu\n",
+        t->model_crc, o->train->driver->entry.name, (long long)o->train->n,
+        o->preset ? o->preset->entry.name : "raw", t->building.loss->entry.name,
+        o->target ? o->target : "", o->label_smoothing, t->optimizer->entry.name, p->lr,
+        p->momentum, p->nesterov, p->weight_decay, p->pact_decay, p->beta1, p->beta2, p->epsilon,
+        o->schedule ? o->schedule : "constant", o->warmup_epochs, (long long)o->epochs,
+        (long long)o->batch, o->n_shards > 0 ? o->n_shards : 16,
+        t->building.bn_train ? "train" : "freeze", (unsigned long long)o->seed);
+}
+
+static tq_status hash_model(trainer *t)
+{
+    char *text = tq_graph_print(t->graph, 0);
+    if (!text)
+        return tq_fail(TQ_ERR_MEMORY, "no memory to hash the network");
+    t->model_crc = tq_crc32(0, text, strlen(text));
+    free(text);
+    return TQ_OK;
+}
+
+static void make_states(trainer *t)
+{
+    for (int i = 0; i < t->parameters.n; i++) {
+        tq_parameter *p = &t->parameters.items[i];
+        for (int s = 0; s < t->optimizer->n_states; s++)
+            p->states[s] = TQ_NEW_N(t->arena, float, p->n);
+        for (int64_t begin = 0; begin < p->n; begin += UPDATE_PIECE) {
+            const int64_t n = p->n - begin < UPDATE_PIECE ? p->n - begin : UPDATE_PIECE;
+            TQ_PUSH(t->arena, t->pieces, t->n_pieces, t->pieces_capacity, ((piece){ i, begin, n }));
+        }
+    }
+}
+
+/** Running statistics are written too: their data must be ours before graphs share it. */
+static tq_status own_statistics(tq_graph *graph)
+{
+    for (tq_node *node = tq_graph_first(graph); node; node = tq_node_next(node))
+        for (int i = 3; tq_node_is(node, "BatchNormalization") && i <= 4; i++) {
+            void *data;
+            if (tq_node_is_const_from(node, i))
+                TQ_TRY(tq_value_own(tq_node_input(node, i), &data));
+        }
+    return TQ_OK;
+}
+
+/** Type of a full batch of the network's input. */
+static tq_status full_type(const trainer *t, tq_type *out_type)
+{
+    const tq_train_options *o = t->options;
+    *out_type = *tq_value_type(tq_graph_input(t->graph, 0));
+    out_type->dims[0] = o->batch < o->train->n ? o->batch : o->train->n;
+    if (tq_type_is_known(out_type) && out_type->dtype == TQ_F32)
+        return TQ_OK;
+    return tq_fail(TQ_ERR_SHAPE, "input '%s' is %s; training needs f32 of a known shape",
+                   tq_value_name(tq_graph_input(t->graph, 0)), tq_type_text(out_type).s);
+}
+
+static tq_status make_graphs(trainer *t)
+{
+    TQ_TRY(hash_model(t));
+    describe(t);
+    TQ_TRY(tq_parameters_find(t->graph, t->arena, &t->parameters));
+    TQ_TRY(own_statistics(t->graph));
+    tq_type type;
+    TQ_TRY(full_type(t, &type));
+    TQ_TRY(tq_training_create(t->graph, &t->building, &type, &t->parameters, &t->full));
+    make_states(t);
+    return TQ_OK;
+}
+
+static tq_status start(trainer *t)
+{
+    const tq_train_options *o = t->options;
+    t->position.best = -INFINITY;
+    t->position.best_top1 = (double)NAN;
+    t->position.epochs = TQ_NEW_N(t->arena, tq_epoch, o->epochs);
+    const char *path = o->run_folder ? file_in(t, "checkpoint") : NULL;
+    struct stat info;
+    if (o->resume && path && stat(path, &info) == 0)
+        return tq_checkpoint_load(path, t->settings, o->epochs, &t->position, &t->parameters,
+                                  t->optimizer->n_states);
+    return save_checkpoint(t);
+}
+
+static tq_status train(void *context)
+{
+    trainer *t = context;
+    t->arena = tq_arena_create();
+    TQ_TRY(check_options(t));
+    TQ_TRY(open_data(t));
+    TQ_TRY(make_folder(t));
+    TQ_TRY(make_graphs(t));
+    TQ_TRY(start(t));
+    return run_epochs(t);
+}
+
+tq_status tq_train(tq_graph *graph, const tq_train_options *options, tq_train_result *out_result)
+{
+    *out_result = (tq_train_result){ 0 };
+    trainer t = { .graph = graph, .options = options, .result = out_result };
+    const tq_status status = tq_guard(train, &t);
+    tq_training_reset(&t.full);
+    tq_training_reset(&t.rest);
+    tq_loader_destroy(t.loader);
+    tq_targets_close(&t.targets);
+    tq_pool_destroy(t.pool);
+    tq_arena_destroy(t.arena);
+    return status;
+}
