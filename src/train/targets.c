@@ -3,24 +3,12 @@
 
 #include <string.h>
 
-static tq_status open_npz(const char *key, tq_targets *targets)
+static tq_status open_array(const char *key, tq_targets *targets)
 {
-    const tq_dataset *dataset = targets->dataset;
-    if (strcmp(dataset->driver->entry.name, "npz"))
-        return tq_fail(TQ_ERR_VALUE, "target 'npz:%s' needs npz data, '%s' is none", key,
-                       dataset->spec);
-    const char *spec = dataset->spec;
-    TQ_TRY(tq_npz_load(strncmp(spec, "npz:", 4) ? spec : spec + 4, &targets->npz));
-    targets->array = tq_npz_find(&targets->npz, key);
-    if (!targets->array)
-        return tq_fail(TQ_ERR_NOT_FOUND, "'%s' has no array '%s' for the target", spec, key);
+    TQ_TRY(tq_dataset_array(targets->dataset, key, &targets->array));
     const tq_type *type = &targets->array->type;
-    if (type->rank < 1 || type->dims[0] != dataset->n)
-        return tq_fail(TQ_ERR_SHAPE, "target '%s' is %s; expected %lld data points", key,
-                       tq_type_text(type).s, (long long)dataset->n);
     if (targets->as_labels && (type->rank != 1 || !tq_dtype_is_integer(type->dtype)))
-        return tq_fail(TQ_ERR_TYPE, "target '%s' is %s; labels are integers [N]", key,
-                       tq_type_text(type).s);
+        return tq_fail(TQ_ERR_TYPE, "it is %s; labels are integers [N]", tq_type_text(type).s);
     return TQ_OK;
 }
 
@@ -30,12 +18,8 @@ tq_status tq_targets_open(const tq_dataset *dataset, const char *text, bool want
     *out_targets = (tq_targets){ .dataset = dataset, .as_labels = wants_labels };
     if (!text)
         text = wants_labels ? "labels" : "input";
-    if (!strncmp(text, "npz:", 4)) {
-        const tq_status status = open_npz(text + 4, out_targets);
-        if (status)
-            tq_targets_close(out_targets);
-        return status;
-    }
+    if (!strncmp(text, "npz:", 4))
+        return tq_wrap(open_array(text + 4, out_targets), "target '%s'", text);
     out_targets->from_labels = !strcmp(text, "labels");
     out_targets->from_input = !strcmp(text, "input");
     if (!out_targets->from_labels && !out_targets->from_input)
@@ -51,8 +35,6 @@ tq_status tq_targets_open(const tq_dataset *dataset, const char *text, bool want
 
 void tq_targets_close(tq_targets *targets)
 {
-    if (targets->npz.arena)
-        tq_npz_reset(&targets->npz);
     tq_tensor_reset(&targets->buffer);
     *targets = (tq_targets){ 0 };
 }

@@ -54,10 +54,9 @@ tq_status tq_loader_options_for(const tq_graph *graph, tq_loader_options *option
 typedef struct tq_targets {
     const tq_dataset *dataset;
     bool from_labels, from_input;
-    bool as_labels; /* the loss takes i64 [N] */
-    tq_npz npz;
-    const tq_tensor *array;
-    tq_tensor buffer; /* of the last batch */
+    bool as_labels;         /* the loss takes i64 [N] */
+    const tq_tensor *array; /* of the dataset */
+    tq_tensor buffer;       /* of the last batch */
 } tq_targets;
 
 /** text NULL: labels. `wants_labels`: what the loss takes. */

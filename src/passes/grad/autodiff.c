@@ -8,7 +8,7 @@
  * left to right: the same graph gives the same sums. Only nodes between `wrt` and the loss take
  * part. Source: Griewank and Walther, "Evaluating Derivatives", 2008, chapter 3. */
 #include <truq/op.h>
-#include <truq/train.h>
+#include <truq/autodiff.h>
 
 #include <string.h>
 
