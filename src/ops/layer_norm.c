@@ -1,0 +1,126 @@
+/* Normalisation over the last axes (ONNX LayerNormalization-17, arXiv:1607.06450):
+ *
+ *   y = (x - mean) / sqrt(var + epsilon) * scale + bias
+ *
+ * mean and biased variance over axes axis .. rank-1; scale and bias broadcast to those axes. The
+ * optional outputs are the mean and 1 / sqrt(var + epsilon) of each group. f32; sums in double. */
+#include "ops/ops.h"
+
+#include <math.h>
+
+enum { X, SCALE, BIAS };
+enum { Y, MEAN, INVSTD };
+
+/** The normalised axes of x as a type of their own. */
+static tq_type tail_of(const tq_type *x, int axis)
+{
+    return tq_type_make(x->dtype, x->rank - axis, x->dims + axis);
+}
+
+static tq_status check_parameter(const tq_op_types *t, int i, const tq_type *tail)
+{
+    if (!tq_op_has(t, i))
+        return TQ_OK;
+    TQ_TRY(tq_op_need_dtype(t, i, TQ_DTYPE_BIT(TQ_F32)));
+    TQ_TRY(tq_op_need_rank(t, i, 0, tail->rank));
+    tq_type both;
+    TQ_TRY(tq_type_broadcast(t->in[i], tail, &both));
+    if (!tq_type_equal(&both, tail))
+        return tq_fail(TQ_ERR_SHAPE, "input %d is %s; expected to broadcast to %s", i,
+                       tq_type_text(t->in[i]).s, tq_type_text(tail).s);
+    return TQ_OK;
+}
+
+static tq_status infer(tq_op_types *t)
+{
+    TQ_TRY(tq_op_need_dtype(t, X, TQ_DTYPE_BIT(TQ_F32)));
+    TQ_TRY(tq_op_need_rank(t, X, 1, TQ_MAX_RANK));
+    TQ_TRY(tq_op_need_dtype(t, SCALE, TQ_DTYPE_BIT(TQ_F32)));
+    int axis;
+    TQ_TRY(tq_op_axis(tq_attr_int(t->attrs, "axis"), t->in[X]->rank, &axis));
+    const tq_type tail = tail_of(t->in[X], axis);
+    TQ_TRY(check_parameter(t, SCALE, &tail));
+    TQ_TRY(check_parameter(t, BIAS, &tail));
+    t->out[Y] = *t->in[X];
+    for (int i = MEAN; i < t->n_out; i++) {
+        t->out[i] = *t->in[X];
+        for (int d = axis; d < t->out[i].rank; d++)
+            t->out[i].dims[d] = 1;
+    }
+    return TQ_OK;
+}
+
+typedef struct job {
+    const tq_op_run *run;
+    tq_type tail;
+    int64_t size; /* elements of a group */
+    int64_t scale_strides[TQ_MAX_RANK], bias_strides[TQ_MAX_RANK];
+} job;
+
+static int64_t dot(const int64_t *a, const int64_t *b, int n)
+{
+    int64_t sum = 0;
+    for (int d = 0; d < n; d++)
+        sum += a[d] * b[d];
+    return sum;
+}
+
+static void normalise(const job *j, int64_t group, double mean, double inverse)
+{
+    const float *x = (const float *)j->run->in[X] + group * j->size;
+    float *y = (float *)j->run->out[Y] + group * j->size;
+    const float *scale = j->run->in[SCALE];
+    const float *bias = tq_run_has(j->run, BIAS) ? j->run->in[BIAS] : NULL;
+    int64_t index[TQ_MAX_RANK] = { 0 };
+    for (int64_t i = 0; i < j->size; i++) {
+        const double k = (double)scale[dot(index, j->scale_strides, j->tail.rank)];
+        const double b = bias ? (double)bias[dot(index, j->bias_strides, j->tail.rank)] : 0.0;
+        y[i] = (float)(((double)x[i] - mean) * inverse * k + b);
+        tq_index_next(j->tail.rank, j->tail.dims, index);
+    }
+}
+
+static void groups(void *context, int64_t begin, int64_t end)
+{
+    const job *j = context;
+    const tq_op_run *run = j->run;
+    const double epsilon = (double)tq_attr_float(run->attrs, "epsilon");
+    for (int64_t group = begin; group < end; group++) {
+        const float *x = (const float *)run->in[X] + group * j->size;
+        double sum = 0.0, squares = 0.0;
+        for (int64_t i = 0; i < j->size; i++)
+            sum += (double)x[i];
+        const double mean = sum / (double)j->size;
+        for (int64_t i = 0; i < j->size; i++)
+            squares += ((double)x[i] - mean) * ((double)x[i] - mean);
+        const double inverse = 1.0 / sqrt(squares / (double)j->size + epsilon);
+        normalise(j, group, mean, inverse);
+        if (run->n_out > MEAN && run->out[MEAN])
+            ((float *)run->out[MEAN])[group] = (float)mean;
+        if (run->n_out > INVSTD && run->out[INVSTD])
+            ((float *)run->out[INVSTD])[group] = (float)inverse;
+    }
+}
+
+static void reference(const tq_op_run *run)
+{
+    const tq_type *x = run->in_types[X];
+    const int64_t given = tq_attr_int(run->attrs, "axis");
+    const int axis = (int)(given < 0 ? given + x->rank : given);
+    job j = { .run = run, .tail = tail_of(x, axis), .size = tq_type_count_from(x, axis) };
+    tq_broadcast_strides(run->in_types[SCALE], &j.tail, j.scale_strides);
+    if (tq_run_has(run, BIAS))
+        tq_broadcast_strides(run->in_types[BIAS], &j.tail, j.bias_strides);
+    tq_run_for(run, tq_type_count_to(x, axis), 1, groups, &j);
+}
+
+const tq_op tq_op_layer_norm = {
+    .entry = { .name = "LayerNormalization",
+               .brief = "normalisation over the last axes",
+               .source = "arXiv:1607.06450; ONNX LayerNormalization-17" },
+    .inputs = { "x", "scale", "?bias" },
+    .outputs = { "y", "?mean", "?invstd" },
+    .attrs = { TQ_INT("axis", -1), TQ_FLOAT("epsilon", 1e-5f), TQ_INT("stash_type", 1) },
+    .infer = infer,
+    .reference = reference,
+};
