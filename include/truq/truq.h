@@ -7,6 +7,7 @@
 #include <truq/edit.h>
 #include <truq/engine.h>
 #include <truq/integerise.h>
+#include <truq/model.h>
 #include <truq/onnx.h>
 #include <truq/op.h>
 #include <truq/quant.h>

@@ -27,3 +27,8 @@ const tq_pipeline tq_pipeline_f2t = {
     .editors = (const char *const[]){ "remove-identity", "drop-last-softmax", "integerise",
                                       "merge-requants", "prove", NULL },
 };
+
+const tq_pipeline tq_pipeline_lift = {
+    .entry = { .name = "lift", .brief = "integer networks of others become integer" },
+    .editors = (const char *const[]){ "lift-integers", NULL },
+};

@@ -1,0 +1,34 @@
+/* Loading a model: import, then what makes foreign integer networks integer. */
+#include <truq/edit.h>
+#include <truq/model.h>
+#include <truq/onnx.h>
+
+#include <string.h>
+
+static tq_status check_dialect(const char *dialect)
+{
+    static const char *const known[] = { "onnx", "nemo", "quantlib", "deeploy" };
+    for (int i = 0; i < TQ_COUNT(known); i++)
+        if (strcmp(dialect, known[i]) == 0)
+            return TQ_OK;
+    return tq_fail(TQ_ERR_VALUE, "unknown dialect '%s'; known: onnx, nemo, quantlib, deeploy",
+                   dialect);
+}
+
+tq_status tq_model_load(const tq_registry *registry, const char *path, const char *dialect,
+                        tq_graph **out_graph)
+{
+    if (dialect)
+        TQ_TRY(check_dialect(dialect));
+    tq_graph *graph = NULL;
+    TQ_TRY(tq_onnx_import(registry, path, &graph));
+    if (dialect)
+        tq_graph_set_meta(graph, "dialect", dialect);
+    const tq_status status = tq_pipeline_run(registry, "lift", &graph, NULL);
+    if (status) {
+        tq_graph_destroy(graph);
+        return tq_wrap(status, "cannot load '%s'", path);
+    }
+    *out_graph = graph;
+    return TQ_OK;
+}
