@@ -51,10 +51,11 @@ tq_status tq_grid_scale_free(const tq_range *range, double a, double b, float *o
     a = fmin(a, 0.0);
     b = fmax(b, 0.0);
     const double n_steps = (double)(range->n_levels - 1);
-    const float scale = (float)tq_scale_guard((b - a) / (n_steps * range->step));
+    const double exact = tq_scale_guard((b - a) / (n_steps * range->step));
+    const float scale = (float)exact;
     if (!isfinite(scale))
         return tq_fail(TQ_ERR_VALUE, "real range [%g, %g] is too wide for a float scale", a, b);
-    const double zero = (double)range->q_min + floor(-a / scale + 0.5);
+    const double zero = (double)range->q_min + floor(-a / exact + 0.5);
     const double zero_point = fmin(zero, (double)tq_range_q_max(range));
     if (zero_point > INT32_MAX || zero_point < INT32_MIN)
         return tq_fail(TQ_ERR_VALUE, "zero point %.0f is beyond 32 bits", zero_point);
