@@ -7,7 +7,7 @@
 
 typedef struct state {
     const tq_conv_operator *op;
-    tq_conv *conv;
+    tq_dnnl_conv *conv;
     int64_t n_planes, channels, plane; /* of the output, for a bias added afterwards */
 } state;
 
@@ -65,7 +65,7 @@ tq_status tq_conv_operator_prepare(const tq_conv_operator *op, const tq_op_run *
     s->n_planes = tq_type_count_to(out, 2);
     s->channels = out->dims[1];
     s->plane = tq_type_count_from(out, 2);
-    const tq_status status = tq_conv_create(&shape, &options, &s->conv);
+    const tq_status status = tq_dnnl_conv_create(&shape, &options, &s->conv);
     if (status) {
         free(s);
         return status;
@@ -78,7 +78,7 @@ size_t tq_conv_operator_scratch_size(const tq_op_run *shapes, void *state_)
 {
     (void)shapes;
     const state *s = state_;
-    return tq_conv_scratch_size(s->conv);
+    return tq_dnnl_conv_scratch_size(s->conv);
 }
 
 static void add_bias(const state *s, const float *bias, float *y)
@@ -98,7 +98,7 @@ void tq_conv_operator_run(const tq_op_run *run, void *state_)
     }
     const float *bias = has_bias(s->op, run) ? run->in[2] : NULL;
     const bool inside = s->op->computes == TQ_CONV_DST;
-    tq_conv_run(s->conv, data, inside ? bias : NULL, run->scratch);
+    tq_dnnl_conv_run(s->conv, data, inside ? bias : NULL, run->scratch);
     if (bias && !inside)
         add_bias(s, bias, run->out[0]);
 }
@@ -107,6 +107,6 @@ void tq_conv_operator_release(void *state_)
 {
     state *s = state_;
     if (s)
-        tq_conv_destroy(s->conv);
+        tq_dnnl_conv_destroy(s->conv);
     free(s);
 }

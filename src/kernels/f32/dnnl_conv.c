@@ -36,7 +36,7 @@ typedef struct bench {
     dnnl_memory_t plain[ROLES], inner[ROLES], bias, scratchpad;
 } bench;
 
-struct tq_conv {
+struct tq_dnnl_conv {
     tq_conv_shape shape;
     tq_conv_options options;
     int64_t n_shards;
@@ -137,7 +137,7 @@ static dnnl_status_t describe_conv(const conv_plan *plan, const tq_conv_shape *s
 }
 
 /** Gradients want the forward primitive as a hint. */
-static dnnl_status_t create_desc(tq_conv *conv, conv_plan *plan,
+static dnnl_status_t create_desc(tq_dnnl_conv *conv, conv_plan *plan,
                                  const dnnl_memory_desc_t any[ROLES],
                                  dnnl_primitive_desc_t *out_desc)
 {
@@ -170,7 +170,7 @@ static const dnnl_memory_desc_t *query(const_dnnl_primitive_desc_t desc, tq_conv
     return dnnl_primitive_desc_query_md(desc, is_gradient ? gradient[role] : value[role], 0);
 }
 
-static dnnl_status_t create_reorder(tq_conv *conv, conv_plan *plan, operand *o, bool is_output)
+static dnnl_status_t create_reorder(tq_dnnl_conv *conv, conv_plan *plan, operand *o, bool is_output)
 {
     dnnl_primitive_desc_t desc = NULL;
     o->inner_size = dnnl_memory_desc_get_size(&o->inner);
@@ -191,7 +191,7 @@ static dnnl_status_t create_reorder(tq_conv *conv, conv_plan *plan, operand *o, 
 }
 
 /** `weight` forces the layout of the weight: that of the other plan. */
-static tq_status make_plan(tq_conv *conv, conv_plan *plan, int64_t n,
+static tq_status make_plan(tq_dnnl_conv *conv, conv_plan *plan, int64_t n,
                            const dnnl_memory_desc_t *weight)
 {
     dnnl_primitive_desc_t desc = NULL;
@@ -218,7 +218,7 @@ static tq_status make_plan(tq_conv *conv, conv_plan *plan, int64_t n,
     return tq_dnnl_status(status, "make a convolution of this shape");
 }
 
-static tq_status make_bench(tq_conv *conv, const conv_plan *plan, bench *b)
+static tq_status make_bench(tq_dnnl_conv *conv, const conv_plan *plan, bench *b)
 {
     dnnl_status_t status = dnnl_stream_create(&b->stream, conv->engine, dnnl_stream_default_flags);
     for (int role = 0; role < ROLES && !status; role++) {
@@ -248,7 +248,7 @@ static int64_t count_shards(const tq_conv_shape *s, const tq_conv_options *optio
     return tq_clip_i64(fit > MIN_PARTIALS ? fit : MIN_PARTIALS, 1, most);
 }
 
-static void lay_out_scratch(tq_conv *conv)
+static void lay_out_scratch(tq_dnnl_conv *conv)
 {
     const operand *weight = &conv->plans[0].operands[WEIGHT];
     size_t offset = 0;
@@ -272,7 +272,7 @@ static void lay_out_scratch(tq_conv *conv)
         conv->shared_size = round_up(weight->inner_size);
 }
 
-static tq_status make_parts(tq_conv *conv)
+static tq_status make_parts(tq_dnnl_conv *conv)
 {
     TQ_TRY(tq_dnnl_status(dnnl_engine_create(&conv->engine, dnnl_cpu, 0), "start"));
     TQ_TRY(tq_dnnl_status(dnnl_primitive_attr_create(&conv->attr), "make attributes"));
@@ -299,10 +299,10 @@ static tq_status make_parts(tq_conv *conv)
     return TQ_OK;
 }
 
-tq_status tq_conv_create(const tq_conv_shape *shape, const tq_conv_options *options,
-                         tq_conv **out_conv)
+tq_status tq_dnnl_conv_create(const tq_conv_shape *shape, const tq_conv_options *options,
+                              tq_dnnl_conv **out_conv)
 {
-    tq_conv *conv = tq_allocate(sizeof *conv);
+    tq_dnnl_conv *conv = tq_allocate(sizeof *conv);
     if (!conv)
         return tq_fail(TQ_ERR_MEMORY, "no memory for a convolution");
     conv->shape = *shape;
@@ -313,7 +313,7 @@ tq_status tq_conv_create(const tq_conv_shape *shape, const tq_conv_options *opti
     const tq_status status = make_parts(conv);
     tq_dnnl_restore_threads(threads);
     if (status) {
-        tq_conv_destroy(conv);
+        tq_dnnl_conv_destroy(conv);
         return status;
     }
     *out_conv = conv;
@@ -331,7 +331,7 @@ static void destroy_bench(bench *b)
     dnnl_stream_destroy(b->stream);
 }
 
-void tq_conv_destroy(tq_conv *conv)
+void tq_dnnl_conv_destroy(tq_dnnl_conv *conv)
 {
     if (!conv)
         return;
@@ -349,7 +349,7 @@ void tq_conv_destroy(tq_conv *conv)
     free(conv);
 }
 
-size_t tq_conv_scratch_size(const tq_conv *conv)
+size_t tq_dnnl_conv_scratch_size(const tq_dnnl_conv *conv)
 {
     return conv->shared_size + (size_t)conv->n_workers * conv->worker_size;
 }
@@ -357,7 +357,7 @@ size_t tq_conv_scratch_size(const tq_conv *conv)
 /* ---- running ---------------------------------------------------------------------------- */
 
 typedef struct job {
-    tq_conv *conv;
+    tq_dnnl_conv *conv;
     float *const *data;
     const float *bias;
     char *shared, *scratch;
@@ -389,7 +389,7 @@ static void reorder(const operand *o, bench *b, int role, const void *plain, voi
     execute(o->reorder, b->stream, TQ_COUNT(args), args);
 }
 
-static void convolve(const tq_conv *conv, const conv_plan *plan, bench *b)
+static void convolve(const tq_dnnl_conv *conv, const conv_plan *plan, bench *b)
 {
     const tq_conv_role computes = conv->options.computes;
     const bool forward = computes == TQ_CONV_DST;
@@ -406,7 +406,7 @@ static void convolve(const tq_conv *conv, const conv_plan *plan, bench *b)
 static void run_shard(void *context, int64_t shard, int worker)
 {
     const job *j = context;
-    tq_conv *conv = j->conv;
+    tq_dnnl_conv *conv = j->conv;
     int64_t begin, end;
     tq_shard_range(conv->shape.n, conv->n_shards, shard, &begin, &end);
     const int p = end - begin == conv->plans[0].n ? 0 : 1;
@@ -439,7 +439,7 @@ static void run_shard(void *context, int64_t shard, int worker)
 }
 
 /** The packed weight: packed now, or at the first run if it never changes. */
-static void *pack_weight(tq_conv *conv, const float *weight, char *shared, char *scratch)
+static void *pack_weight(tq_dnnl_conv *conv, const float *weight, char *shared, char *scratch)
 {
     const operand *o = &conv->plans[0].operands[WEIGHT];
     if (!o->reorder)
@@ -468,7 +468,7 @@ static void sum_chunk(void *context, int64_t i, int worker)
 
 static void finish_gradient(job *j)
 {
-    tq_conv *conv = j->conv;
+    tq_dnnl_conv *conv = j->conv;
     const operand *o = &conv->plans[0].operands[WEIGHT];
     const int64_t n = (int64_t)(o->inner_size / 4);
     tq_parallel_for(conv->options.pool, (n + SUM_CHUNK - 1) / SUM_CHUNK, sum_chunk, j);
@@ -482,7 +482,8 @@ static void finish_gradient(job *j)
     tq_dnnl_restore_threads(threads);
 }
 
-void tq_conv_run(tq_conv *conv, float *const data[TQ_CONV_ROLES], const float *bias, void *scratch)
+void tq_dnnl_conv_run(tq_dnnl_conv *conv, float *const data[TQ_CONV_ROLES], const float *bias,
+                      void *scratch)
 {
     job j = { .conv = conv, .data = data, .bias = bias, .shared = scratch };
     j.scratch = j.shared + conv->shared_size;

@@ -24,7 +24,7 @@ typedef struct tq_conv_shape {
 
 typedef enum tq_conv_role { TQ_CONV_SRC, TQ_CONV_WEIGHT, TQ_CONV_DST, TQ_CONV_ROLES } tq_conv_role;
 
-typedef struct tq_conv tq_conv;
+typedef struct tq_dnnl_conv tq_dnnl_conv;
 
 typedef struct tq_conv_options {
     tq_conv_role computes; /* DST: forward; SRC, WEIGHT: the gradients */
@@ -34,12 +34,13 @@ typedef struct tq_conv_options {
     int n_shards;
 } tq_conv_options;
 
-tq_status tq_conv_create(const tq_conv_shape *shape, const tq_conv_options *options,
-                         tq_conv **out_conv);
-void tq_conv_destroy(tq_conv *conv);
-size_t tq_conv_scratch_size(const tq_conv *conv);
+tq_status tq_dnnl_conv_create(const tq_conv_shape *shape, const tq_conv_options *options,
+                              tq_dnnl_conv **out_conv);
+void tq_dnnl_conv_destroy(tq_dnnl_conv *conv);
+size_t tq_dnnl_conv_scratch_size(const tq_dnnl_conv *conv);
 
 /** data[role] of the computed role is written, the others are read. */
-void tq_conv_run(tq_conv *conv, float *const data[TQ_CONV_ROLES], const float *bias, void *scratch);
+void tq_dnnl_conv_run(tq_dnnl_conv *conv, float *const data[TQ_CONV_ROLES], const float *bias,
+                      void *scratch);
 
 #endif
