@@ -115,6 +115,13 @@ static void scale_piece(void *context, int64_t i, int worker)
     }
 }
 
+/** Outputs but the first are optional. */
+static void put(const tq_op_run *run, int output, int64_t c, double value)
+{
+    if (output < run->n_out && run->out[output])
+        ((float *)run->out[output])[c] = (float)value;
+}
+
 /* ---- the four operators ----------------------------------------------------------------- */
 
 /** (x, scale, bias, mean, var) -> y */
@@ -136,8 +143,6 @@ static void run_inference(const tq_op_run *run, void *state)
 static void run_train(const tq_op_run *run, void *state)
 {
     const float *scale = run->in[1], *bias = run->in[2], *mean = run->in[3], *var = run->in[4];
-    float *new_mean = run->out[1], *new_var = run->out[2], *saved_mean = run->out[3],
-          *saved_invstd = run->out[4];
     const double epsilon = (double)tq_attr_float(run->attrs, "epsilon");
     const double momentum = (double)tq_attr_float(run->attrs, "momentum");
     job j = make_job(run, state);
@@ -149,12 +154,13 @@ static void run_train(const tq_op_run *run, void *state)
         const double v = fmax(j.sums[2 * c + 1] / count - m * m, 0.0);
         const double invstd = 1.0 / sqrt(v + epsilon);
         const double unbiased = count > 1.0 ? v * (count / (count - 1.0)) : v;
-        j.factors[4 * c] = saved_mean[c] = (float)m;
+        j.factors[4 * c] = (float)m;
         j.factors[4 * c + 1] = (float)((double)scale[c] * invstd);
         j.factors[4 * c + 2] = bias[c];
-        saved_invstd[c] = (float)invstd;
-        new_mean[c] = (float)(momentum * (double)mean[c] + (1.0 - momentum) * m);
-        new_var[c] = (float)(momentum * (double)var[c] + (1.0 - momentum) * unbiased);
+        put(run, 1, c, momentum * (double)mean[c] + (1.0 - momentum) * m);
+        put(run, 2, c, momentum * (double)var[c] + (1.0 - momentum) * unbiased);
+        put(run, 3, c, m);
+        put(run, 4, c, invstd);
     }
     tq_parallel_for(run->pool, j.n, affine_piece, &j);
 }
@@ -163,7 +169,6 @@ static void run_train(const tq_op_run *run, void *state)
 static void run_train_grad(const tq_op_run *run, void *state)
 {
     const float *scale = run->in[2], *mean = run->in[3], *invstd = run->in[4];
-    float *dscale = run->out[1], *dbias = run->out[2];
     job j = make_job(run, state);
     j.dy = run->in[0];
     j.x = run->in[1];
@@ -178,8 +183,8 @@ static void run_train_grad(const tq_op_run *run, void *state)
         f[1] = (float)k;
         f[2] = (float)(-k * is * t / count);
         f[3] = (float)(-k * s / count);
-        dscale[c] = (float)t;
-        dbias[c] = (float)s;
+        put(run, 1, c, t);
+        put(run, 2, c, s);
     }
     tq_parallel_for(run->pool, j.n, affine_grad_piece, &j);
 }
@@ -188,7 +193,6 @@ static void run_train_grad(const tq_op_run *run, void *state)
 static void run_grad(const tq_op_run *run, void *state)
 {
     const float *scale = run->in[2], *mean = run->in[3], *var = run->in[4];
-    float *dscale = run->out[1], *dbias = run->out[2];
     const double epsilon = (double)tq_attr_float(run->attrs, "epsilon");
     job j = make_job(run, state);
     j.dy = run->in[0];
@@ -197,8 +201,8 @@ static void run_grad(const tq_op_run *run, void *state)
     for (int64_t c = 0; c < j.channels; c++) {
         const double s = j.sums[2 * c], is = 1.0 / sqrt((double)var[c] + epsilon);
         j.factors[4 * c] = (float)((double)scale[c] * is);
-        dscale[c] = (float)((j.sums[2 * c + 1] - (double)mean[c] * s) * is);
-        dbias[c] = (float)s;
+        put(run, 1, c, (j.sums[2 * c + 1] - (double)mean[c] * s) * is);
+        put(run, 2, c, s);
     }
     tq_parallel_for(run->pool, j.n, scale_piece, &j);
 }

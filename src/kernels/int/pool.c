@@ -68,7 +68,7 @@ static void max_row(const state *s, const uint8_t *x, int64_t oh, uint8_t *colum
     const uint8_t flip = flip_of(s);
     int64_t begin, end;
     memset(columns, 0, (size_t)w->in[2]);
-    tq_window_range(w, 1, oh, &begin, &end);
+    tq_window_taps(w, 1, oh, &begin, &end);
     for (int64_t k = begin; k < end; k++) {
         const int64_t row = oh * w->stride[1] - w->pad_begin[1] + k * w->dilation[1];
         const uint8_t *from = x + row * w->in[2];
@@ -80,7 +80,7 @@ static void max_row(const state *s, const uint8_t *x, int64_t oh, uint8_t *colum
     for (int64_t ow = 0; ow < w->out[2]; ow++) {
         const int64_t first = ow * w->stride[2] - w->pad_begin[2];
         uint8_t best = 0;
-        tq_window_range(w, 2, ow, &begin, &end);
+        tq_window_taps(w, 2, ow, &begin, &end);
         for (int64_t k = begin; k < end; k++) {
             const uint8_t v = columns[first + k * w->dilation[2]];
             best = best > v ? best : v;
@@ -118,7 +118,7 @@ static void sum_row(const state *s, const uint8_t *x, int64_t oh, int32_t *colum
     const tq_window *w = &s->window;
     int64_t begin, end;
     memset(columns, 0, (size_t)w->in[2] * sizeof *columns);
-    tq_window_range(w, 1, oh, &begin, &end);
+    tq_window_taps(w, 1, oh, &begin, &end);
     for (int64_t k = begin; k < end; k++) {
         const int64_t row = oh * w->stride[1] - w->pad_begin[1] + k * w->dilation[1];
         for (int64_t i = 0; i < w->in[2]; i++)
@@ -127,7 +127,7 @@ static void sum_row(const state *s, const uint8_t *x, int64_t oh, int32_t *colum
     for (int64_t ow = 0; ow < w->out[2]; ow++) {
         const int64_t first = ow * w->stride[2] - w->pad_begin[2];
         int32_t sum = 0;
-        tq_window_range(w, 2, ow, &begin, &end);
+        tq_window_taps(w, 2, ow, &begin, &end);
         for (int64_t k = begin; k < end; k++)
             sum += columns[first + k * w->dilation[2]];
         y[ow] = sum;
