@@ -17,18 +17,24 @@ TQ_API tq_status tq_onnx_import_bytes(const tq_registry *registry, const void *b
                                       const char *folder, tq_graph **out_graph);
 
 /** Writes `path` atomically. opset 13 to 23, or 10 (DORY); 0: 17. Weights beyond 2 GiB go to PATH.data. No time, host or path
- *  inside. TQ_ERR_UNSUPPORTED if an operator has no form in that opset. */
+ *  inside. TQ_ERR_UNSUPPORTED if an operator has no form in that opset. Attributes that ONNX does not know come in as node
+ *  metadata "attr.NAME" ("1", "0.5", "text"); opset 10 writes them as attributes again, the others as metadata. */
 TQ_API tq_status tq_onnx_export(const tq_graph *graph, const char *path, int opset);
 
-/** Weights by name from .safetensors or .npz into constants of that name. With errors for missing (constants of the graph that are
- *  parameters), extra and mis-shaped names, all listed; nothing changes then. */
-TQ_API tq_status tq_weights_load(tq_graph *graph, const char *path);
+/** Reads the arrays of a .safetensors file in the order of the file. Names and the array of tensors lie in `arena`;
+ *  each tensor owns its data: reset it with tq_tensor_reset. */
+TQ_API tq_status tq_safetensors_load(const char *path, tq_arena *arena, int *out_n, const char ***out_names,
+                                     tq_tensor **out_tensors);
+/** Gives the constants of these names the data of the tensors (floats are converted to the constant's dtype). Errors
+ *  list every missing name (constants that are parameters: float and not scalar, or weights of a linear operator),
+ *  extra name and mis-shaped tensor; nothing changes then. "num_batches_tracked" of batch norms is ignored. */
+TQ_API tq_status tq_weights_apply(tq_graph *graph, int n, const char *const *names, const tq_tensor *tensors);
 /** Writes all constants as .safetensors. */
 TQ_API tq_status tq_safetensors_save(const tq_graph *graph, const char *path);
 
-/** Writes a whole file atomically: temporary name beside it, fsync, rename. */
+/** Writes a whole file atomically: temporary name beside it, fsync, rename. Devices are written in place. */
 TQ_API tq_status tq_file_write(const char *path, const void *bytes, size_t size);
-/** Reads a whole file; free(*out_bytes). TQ_ERR_IO names it. */
+/** Reads a whole regular file; free(*out_bytes). A NUL follows the last byte. TQ_ERR_IO names it. */
 TQ_API tq_status tq_file_read(const char *path, void **out_bytes, size_t *out_size);
 
 #ifdef __cplusplus
