@@ -51,6 +51,20 @@ tq_status tq_codes_affine(tq_integerise *t, int i, const tq_codes **out_codes)
     return TQ_OK;
 }
 
+/** clip(clip(v, a, b), lo, hi) = clip(v, clip(a, lo, hi), clip(b, lo, hi)). */
+tq_status tq_codes_clip(tq_integerise *t, double lo, double hi)
+{
+    const tq_codes *x = tq_int_input(t, 0);
+    if (!x)
+        return tq_int_refuse(t, "input '%s' is not quantised; put a FakeQuantize on it",
+                             input_name(t, 0));
+    tq_codes y = *x;
+    y.clip_lo = fmin(fmax(x->clip_lo, lo), hi);
+    y.clip_hi = fmin(fmax(x->clip_hi, lo), hi);
+    tq_int_set(t, 0, &y);
+    return TQ_OK;
+}
+
 static bool zero_point_of(const tq_codes *codes, int k, int64_t *out_zero_point)
 {
     const double exact = -codes->offset[k] / codes->scale[k], whole = nearbyint(exact);

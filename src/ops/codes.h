@@ -18,6 +18,9 @@ tq_status tq_codes_grid(tq_integerise *t, int i, const tq_codes **out_codes,
 /** The pending clip cannot change any value. */
 bool tq_codes_clip_is_idle(const tq_codes *codes);
 
+/** Output 0 is input 0 clipped to [lo, hi] once more: joined to the pending clip, no node. */
+tq_status tq_codes_clip(tq_integerise *t, double lo, double hi);
+
 /** A constant quantised weight; one scale, or one for each index along an axis. */
 typedef struct tq_weight_codes {
     const tq_codes *codes;

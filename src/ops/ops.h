@@ -101,7 +101,13 @@ void tq_window_outs(const tq_window *window, int axis, int64_t k, int64_t *out_b
 /** Fails unless padding is narrower than the window (a pool's window must see an element). */
 tq_status tq_window_need_pads_inside(const tq_window *window);
 
+/** <Op>Grad(x, dy) -> dx: x and dy have one type, a float one. */
+tq_status tq_unary_infer_grad(tq_op_types *t);
+
 /* ---- running ------------------------------------------------------------------------------- */
+
+/** Elements of one piece of an elementwise operator. */
+enum { TQ_GRAIN = 1 << 14 };
 
 /** body(context, begin, end) for 0 .. n-1 in runs of `grain`, on the run's pool if it has one. The
  * runs do not depend on the number of threads. */
