@@ -154,16 +154,56 @@ static tq_status positive_axis(tq_draft *draft)
     return TQ_OK;
 }
 
+static bool has_text(const tq_draft *draft, const char *name, const char *text)
+{
+    const tq_attr *attr = tq_draft_find(draft, name);
+    return attr && attr->kind == TQ_ATTR_STRING && strcmp(attr->s, text) == 0;
+}
+
+/** Resize-10 takes scales only and knows one rule. */
+static tq_status resize_to_10(tq_draft *draft)
+{
+    const bool nearest = !tq_draft_find(draft, "mode") || has_text(draft, "mode", "nearest");
+    if (!tq_draft_input(draft, 2) || tq_draft_input(draft, 3) ||
+        !has_text(draft, "coordinate_transformation_mode", "asymmetric") ||
+        (nearest && !has_text(draft, "nearest_mode", "floor")))
+        return no_form(draft, "it must be asymmetric, rounding down, by scales there");
+    tq_value *scales = tq_draft_input(draft, 2);
+    tq_draft_set_input(draft, 2, NULL);
+    tq_draft_set_input(draft, 1, scales);
+    tq_draft_remove(draft, "coordinate_transformation_mode");
+    tq_draft_remove(draft, "nearest_mode");
+    return TQ_OK;
+}
+
 static const tq_draft_rule rules[] = {
-    { "Clip", 7, 10, clip_to_attrs },      { "Concat", 7, 10, positive_axis },
-    { "Dropout", 7, 11, dropout_to_attr }, { "Flatten", 7, 10, positive_axis },
-    { "Gather", 7, 10, positive_axis },    { "LogSoftmax", 7, 12, softmax_to_12 },
-    { "Pad", 7, 17, pad_without_axes },    { "Pad", 7, 10, pad_to_attrs },
-    { "ReduceMax", 7, 17, axes_to_attr },  { "ReduceMean", 7, 17, axes_to_attr },
-    { "ReduceMin", 7, 17, axes_to_attr },  { "ReduceSum", 7, 12, axes_to_attr },
-    { "Softmax", 7, 12, softmax_to_12 },   { "Split", 7, 17, split_equally },
-    { "Split", 7, 12, split_to_attr },     { "Split", 7, 10, positive_axis },
-    { "Squeeze", 7, 12, axes_to_attr },    { "Unsqueeze", 7, 12, unsqueeze_axes_to_attr },
+    { "ArgMax", 7, 10, positive_axis },
+    { "ArgMin", 7, 10, positive_axis },
+    { "Clip", 7, 10, clip_to_attrs },
+    { "Concat", 7, 10, positive_axis },
+    { "Dropout", 7, 11, dropout_to_attr },
+    { "Flatten", 7, 10, positive_axis },
+    { "Gather", 7, 10, positive_axis },
+    { "LogSoftmax", 7, 12, softmax_to_12 },
+    { "Pad", 7, 17, pad_without_axes },
+    { "Pad", 7, 10, pad_to_attrs },
+    { "ReduceL1", 7, 17, axes_to_attr },
+    { "ReduceL2", 7, 17, axes_to_attr },
+    { "ReduceLogSum", 7, 17, axes_to_attr },
+    { "ReduceLogSumExp", 7, 17, axes_to_attr },
+    { "ReduceMax", 7, 17, axes_to_attr },
+    { "ReduceMean", 7, 17, axes_to_attr },
+    { "ReduceMin", 7, 17, axes_to_attr },
+    { "ReduceProd", 7, 17, axes_to_attr },
+    { "ReduceSum", 7, 12, axes_to_attr },
+    { "ReduceSumSquare", 7, 17, axes_to_attr },
+    { "Resize", 7, 10, resize_to_10 },
+    { "Softmax", 7, 12, softmax_to_12 },
+    { "Split", 7, 17, split_equally },
+    { "Split", 7, 12, split_to_attr },
+    { "Split", 7, 10, positive_axis },
+    { "Squeeze", 7, 12, axes_to_attr },
+    { "Unsqueeze", 7, 12, unsqueeze_axes_to_attr },
 };
 
 tq_status tq_onnx_downgrade(tq_draft *draft)

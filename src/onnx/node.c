@@ -260,8 +260,18 @@ static tq_status add_constant_node(tq_draft *draft)
 
 /* ---- operators ---- */
 
-/** ONNX's operators must be of the opset; others are found by name in their domain, or, where an
- *  exporter put them into ONNX's, by name alone. */
+/** An operator of ONNX must not be younger than the opset. */
+static tq_status check_age(const tq_draft *draft)
+{
+    const int since = *draft->domain ? 0 : tq_onnx_op_since(draft->op);
+    if (since <= draft->opset)
+        return TQ_OK;
+    return tq_fail(TQ_ERR_UNSUPPORTED, "%s came with opset %d, the model declares %d", draft->op,
+                   since, draft->opset);
+}
+
+/** Operators of other domains than ONNX's are found by name in theirs, or, where an exporter put
+ * them into ONNX's, by name alone. */
 static tq_status find_op(const tq_draft *draft, const tq_op **out_op)
 {
     const tq_registry *registry = tq_graph_registry(draft->graph);
@@ -271,10 +281,6 @@ static tq_status find_op(const tq_draft *draft, const tq_op **out_op)
     if (!found)
         return tq_fail(TQ_ERR_UNSUPPORTED, "operator '%s' of domain '%s' is not supported",
                        draft->op, *draft->domain ? draft->domain : "ai.onnx");
-    const int since = op->domain ? 0 : tq_onnx_op_since(draft->op);
-    if (since > draft->opset)
-        return tq_fail(TQ_ERR_UNSUPPORTED, "%s came with opset %d, the model declares %d",
-                       draft->op, since, draft->opset);
     *out_op = op;
     return TQ_OK;
 }
@@ -330,9 +336,11 @@ static tq_status build(tq_draft *draft, const Onnx__NodeProto *proto, int positi
     TQ_TRY(read_attrs(draft, proto));
     if (!*draft->domain && strcmp(draft->op, "Constant") == 0)
         return add_constant_node(draft);
-    const tq_op *op = NULL;
-    TQ_TRY(find_op(draft, &op));
+    TQ_TRY(check_age(draft));
     TQ_TRY(tq_onnx_upgrade(draft));
+    const tq_op *op = NULL;
+    if (!draft->done)
+        TQ_TRY(find_op(draft, &op));
     return draft->done ? TQ_OK : add_to_graph(draft, op);
 }
 

@@ -7,16 +7,19 @@
 
 /* ---- attribute to input ---- */
 
-/** The value becomes input i as a constant "NODE.ATTR". */
+/** The value (copied) becomes input i as a constant "NODE.ATTR". */
 static tq_status set_constant(tq_draft *draft, int i, const char *attr, const tq_tensor *tensor)
 {
     const char *wanted = tq_arena_printf(draft->arena, "%s.%s", draft->name, attr);
-    tq_value *value;
-    TQ_TRY(tq_reader_add_constant(draft->reader, tq_reader_fresh_value(draft->reader, wanted),
-                                  tensor, &value));
+    const char *name = tq_reader_fresh_value(draft->reader, wanted);
+    tq_tensor copy;
+    tq_value *value = NULL;
+    TQ_TRY(tq_tensor_copy(tensor, &copy));
+    const tq_status status = tq_reader_add_constant(draft->reader, name, &copy, &value);
+    tq_tensor_reset(&copy);
     tq_draft_set_input(draft, i, value);
     tq_draft_remove(draft, attr);
-    return TQ_OK;
+    return status;
 }
 
 static tq_status check_free(const tq_draft *draft, int i, const char *attr)
@@ -36,11 +39,7 @@ static tq_status ints_to_input(tq_draft *draft, const char *name, int i)
         return tq_fail(TQ_ERR_FORMAT, "attribute '%s' is not a list of integers", name);
     const tq_tensor tensor = { .type = tq_type_make(TQ_I64, 1, (int64_t[]){ attr->n }),
                                .data = (void *)(uintptr_t)attr->ints };
-    tq_tensor copy;
-    TQ_TRY(tq_tensor_copy(&tensor, &copy));
-    const tq_status status = set_constant(draft, i, name, &copy);
-    tq_tensor_reset(&copy);
-    return status;
+    return set_constant(draft, i, name, &tensor);
 }
 
 /** A number becomes a scalar of the dtype of input 0 (of f32 when `dtype` says so). */
@@ -55,13 +54,9 @@ static tq_status number_to_input(tq_draft *draft, const char *name, int i, tq_dt
     const tq_value *x = tq_draft_input(draft, 0);
     if (dtype == TQ_NONE)
         dtype = x ? tq_value_type(x)->dtype : TQ_F32;
-    tq_tensor scalar;
-    TQ_TRY(tq_tensor_init(&scalar, &(tq_type){ .dtype = dtype }));
-    tq_store_f64(scalar.data, dtype, 0,
-                 attr->kind == TQ_ATTR_INT ? (double)attr->i : (double)attr->f);
-    const tq_status status = set_constant(draft, i, name, &scalar);
-    tq_tensor_reset(&scalar);
-    return status;
+    int64_t bytes[1] = { 0 };
+    tq_store_f64(bytes, dtype, 0, attr->kind == TQ_ATTR_INT ? (double)attr->i : (double)attr->f);
+    return set_constant(draft, i, name, &(tq_tensor){ .type.dtype = dtype, .data = bytes });
 }
 
 static tq_status axes_to_input(tq_draft *draft)
@@ -204,6 +199,34 @@ static tq_status softmax_12(tq_draft *draft)
     return TQ_OK;
 }
 
+/* ---- resize ---- */
+
+/** Resize-10 and Upsample had one rule: output i reads input floor(i / scale). */
+static tq_status resize_10(tq_draft *draft)
+{
+    tq_value *scales = tq_draft_input(draft, 1);
+    tq_draft_set_input(draft, 1, NULL);
+    tq_draft_set_input(draft, 2, scales);
+    tq_draft_set(draft, TQ_STRING("coordinate_transformation_mode", "asymmetric"));
+    tq_draft_set(draft, TQ_STRING("nearest_mode", "floor"));
+    return TQ_OK;
+}
+
+static tq_status upsample(tq_draft *draft)
+{
+    const tq_attr *attr = tq_draft_find(draft, "scales");
+    draft->op = "Resize";
+    if (!attr)
+        return resize_10(draft);
+    if (attr->kind != TQ_ATTR_FLOATS)
+        return tq_fail(TQ_ERR_FORMAT, "attribute 'scales' is not a list of floats");
+    TQ_TRY(check_free(draft, 1, "scales"));
+    const tq_tensor tensor = { .type = tq_type_make(TQ_F32, 1, (int64_t[]){ attr->n }),
+                               .data = (void *)(uintptr_t)attr->floats };
+    TQ_TRY(set_constant(draft, 1, "scales", &tensor));
+    return resize_10(draft);
+}
+
 enum { ANY = TQ_ONNX_MAX_OPSET };
 
 static const tq_draft_rule rules[] = {
@@ -212,15 +235,23 @@ static const tq_draft_rule rules[] = {
     { "Dropout", 7, ANY, ratio_to_input },
     { "LogSoftmax", 7, 12, softmax_12 },
     { "Pad", 7, ANY, pad_to_inputs },
+    { "ReduceL1", 7, ANY, axes_to_input },
+    { "ReduceL2", 7, ANY, axes_to_input },
+    { "ReduceLogSum", 7, ANY, axes_to_input },
+    { "ReduceLogSumExp", 7, ANY, axes_to_input },
     { "ReduceMax", 7, ANY, axes_to_input },
     { "ReduceMean", 7, ANY, axes_to_input },
     { "ReduceMin", 7, ANY, axes_to_input },
+    { "ReduceProd", 7, ANY, axes_to_input },
     { "ReduceSum", 7, ANY, axes_to_input },
+    { "ReduceSumSquare", 7, ANY, axes_to_input },
+    { "Resize", 10, 10, resize_10 },
     { "Slice", 7, ANY, slice_to_inputs },
     { "Softmax", 7, 12, softmax_12 },
     { "Split", 7, ANY, split_to_input },
     { "Squeeze", 7, ANY, axes_to_input },
     { "Unsqueeze", 7, ANY, axes_to_input },
+    { "Upsample", 7, ANY, upsample },
 };
 
 tq_status tq_onnx_upgrade(tq_draft *draft)
