@@ -1,0 +1,68 @@
+/* Elementwise f32 kernels: the bits of the reference; every set of loops: the bits of the portable
+ * one. */
+#include "same.h"
+#include "kernels/f32/loops_internal.h"
+
+#include <string.h>
+
+TEST(relu_and_clip)
+{
+    check_same("input x: f32[3,70001] y = Relu(x)", 0.0);
+    check_same("input x: f32[1000] input dy: f32[1000] y = ReluGrad(x,dy)", 0.0);
+    check_same("input x: f32[1000] const lo: f32[] = -0.5 const hi: f32[] = 0.25 y = Clip(x,lo,hi)",
+               0.0);
+    check_same("input x: f32[1000] const hi: f32[] = 0.25 y = Clip(x,,hi)", 0.0);
+    check_same(
+        "input x: f32[1000] const lo: f32[] = -0.5 const hi: f32[] = 0.25 input dy: f32[1000] "
+        "y = ClipGrad(x,lo,hi,dy)",
+        0.0);
+}
+
+TEST(arithmetic_of_one_shape)
+{
+    check_same("input a: f32[5,20001] input b: f32[5,20001] y = Add(a,b)", 0.0);
+    check_same("input a: f32[77] input b: f32[77] y = Sub(a,b)", 0.0);
+    check_same("input a: f32[77] input b: f32[77] y = Mul(a,b)", 0.0);
+}
+
+static void run_all(const tq_loops *l, int64_t n, const float *a, const float *b, float *y)
+{
+    const float p[4] = { 0.1f, 0.7f, -0.3f, 0.2f };
+    double sums[2];
+    l->relu(n, a, y);
+    l->relu_grad(n, a, b, y + n);
+    l->clip(n, a, -0.5f, 0.5f, y + 2 * n);
+    l->clip_grad(n, a, b, -0.5f, 0.5f, y + 3 * n);
+    l->affine(n, a, 0.1f, 0.7f, 0.3f, y + 4 * n);
+    l->affine_grad(n, a, b, p, y + 5 * n);
+    l->snap_half_up(n, a, 0.03f, -8.0f, 7.0f, y + 6 * n);
+    l->max(n, a, b, y + 7 * n);
+    memcpy(y + 8 * n, b, (size_t)n * sizeof *y);
+    l->accumulate(n, a, 0.3f, y + 8 * n);
+    l->sums(n, a, b, sums);
+    const double tail[3] = { sums[0], sums[1], l->sum(n, a) };
+    memcpy(y + 9 * n, tail, sizeof tail);
+}
+
+TEST(every_set_of_loops_gives_the_same_bits)
+{
+    enum { MOST = 70 };
+    tq_tensor a = check_random_f32(1, (int64_t[]){ MOST }, 1, -1.0f, 1.0f);
+    tq_tensor b = check_random_f32(1, (int64_t[]){ MOST }, 2, -1.0f, 1.0f);
+    for (int64_t n = 0; n <= MOST; n++) {
+        float expected[9 * MOST + 8] = { 0 }, got[9 * MOST + 8] = { 0 };
+        int last = 0;
+        while (tq_loops_variants[last + 1])
+            last++;
+        run_all(tq_loops_variants[last], n, a.data, b.data, expected);
+        for (int i = 0; i < last; i++) {
+            if (!check_cpu_has(tq_loops_variants[i]->needs, tq_loops_variants[i]->name))
+                continue;
+            run_all(tq_loops_variants[i], n, a.data, b.data, got);
+            CHECK_EQ(memcmp(expected, got, sizeof got), 0, "%s, n = %" PRId64,
+                     tq_loops_variants[i]->name, n);
+        }
+    }
+    tq_tensor_reset(&a);
+    tq_tensor_reset(&b);
+}
