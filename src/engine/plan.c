@@ -126,7 +126,7 @@ static void bind_types(plan *p, tq_step *step)
         .in_const = in_const,
         .attrs = tq_node_attrs(step->node),
         .registry = tq_graph_registry(engine->graph),
-        .pool = engine->options.pool,
+        .pool = engine->options.reference_only ? NULL : engine->options.pool,
         .n_shards = engine->options.n_shards,
     };
 }
@@ -167,7 +167,6 @@ static tq_status choose_kernel(tq_engine *engine, tq_step *step)
         engine->scratch_size = size > engine->scratch_size ? size : engine->scratch_size;
         return TQ_OK;
     }
-    step->run.pool = NULL;
     return op->reference ? TQ_OK : tq_fail(TQ_ERR_UNSUPPORTED, "cannot run");
 }
 
