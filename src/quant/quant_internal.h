@@ -6,6 +6,14 @@
 
 extern const tq_observer tq_observer_const, tq_observer_minmax, tq_observer_meanstd;
 
+/** Long arrays are taken in blocks of so many elements; sums run in so many lanes (lanes.c). */
+enum { TQ_BLOCK = 512, TQ_N_LANES = 8 };
+
+/** Adds x[0..n-1] to the lanes; a following call goes on at lane 0. */
+void tq_lanes_add(double *lanes, int64_t n, const float *x);
+/** Folds the lanes into lanes[0] and returns it. */
+double tq_lanes_sum(double *lanes);
+
 /** TQ_ERR_STATE if nothing was observed, TQ_ERR_VALUE if NaN or inf was. */
 tq_status tq_statistics_need(const tq_statistics *s);
 

@@ -81,31 +81,27 @@ void tq_pass_inside(float lo, float hi, int64_t n, const float *restrict x,
 {
     const float least = lo - 4.0f * FLT_EPSILON * fabsf(lo);
     const float most = hi + 4.0f * FLT_EPSILON * fabsf(hi);
-    for (int64_t i = 0; i < n; i++)
-        dx[i] = (x[i] < least) | (x[i] > most) ? 0.0f : dy[i];
+    for (int64_t i = 0; i < n; i++) {
+        const float v = x[i], g = dy[i]; /* both loads unconditional: the loop becomes vectors */
+        dx[i] = (v < least) | (v > most) ? 0.0f : g;
+    }
 }
-
-enum { N_LANES = 8 };
 
 void tq_sum_outside(float lo, float hi, int64_t n, const float *x, const float *dy,
                     double *out_below, double *out_above)
 {
-    double below[N_LANES] = { 0 }, above[N_LANES] = { 0 };
-    int64_t i = 0;
-    for (; i + N_LANES <= n; i += N_LANES)
-        for (int k = 0; k < N_LANES; k++) {
-            below[k] += (double)(x[i + k] <= lo ? dy[i + k] : 0.0f);
-            above[k] += (double)(x[i + k] >= hi ? dy[i + k] : 0.0f);
+    double below[TQ_N_LANES] = { 0 }, above[TQ_N_LANES] = { 0 };
+    float dy_below[TQ_BLOCK], dy_above[TQ_BLOCK];
+    for (int64_t begin = 0; begin < n; begin += TQ_BLOCK) {
+        const int64_t length = n - begin < TQ_BLOCK ? n - begin : TQ_BLOCK;
+        for (int64_t i = 0; i < length; i++) {
+            const float v = x[begin + i], g = dy[begin + i];
+            dy_below[i] = v <= lo ? g : 0.0f;
+            dy_above[i] = v >= hi ? g : 0.0f;
         }
-    for (int k = 0; i < n; i++, k++) {
-        below[k] += (double)(x[i] <= lo ? dy[i] : 0.0f);
-        above[k] += (double)(x[i] >= hi ? dy[i] : 0.0f);
+        tq_lanes_add(below, length, dy_below);
+        tq_lanes_add(above, length, dy_above);
     }
-    for (int step = N_LANES / 2; step > 0; step /= 2)
-        for (int k = 0; k < step; k++) {
-            below[k] += below[k + step];
-            above[k] += above[k + step];
-        }
-    *out_below = below[0];
-    *out_above = above[0];
+    *out_below = tq_lanes_sum(below);
+    *out_above = tq_lanes_sum(above);
 }

@@ -5,11 +5,11 @@
  *   mean = mean_a + d n_b / n,   m2 = m2_a + m2_b + d^2 n_a n_b / n,   d = mean_b - mean_a
  *
  * so mean and variance do not cancel as sum(x^2) / n - mean^2 does. */
-#include <truq/quant.h>
+#include "quant/quant_internal.h"
 
 #include <math.h>
 
-enum { BLOCK = 4096, N_LANES = 8 };
+enum { BLOCK = 4096 };
 
 void tq_statistics_reset(tq_statistics *s)
 {
@@ -30,22 +30,13 @@ void tq_statistics_merge(tq_statistics *into, const tq_statistics *from)
     into->max = fmax(into->max, from->max);
 }
 
-/** Folds the lanes in a fixed order. */
-static double sum_lanes(double *lane)
-{
-    for (int step = N_LANES / 2; step > 0; step /= 2)
-        for (int k = 0; k < step; k++)
-            lane[k] += lane[k + step];
-    return lane[0];
-}
-
 /** Sum of (x - centre)^power, power 1 or 2. */
 static double sum_around(int64_t n, const float *x, double centre, int power)
 {
-    double lane[N_LANES] = { 0 };
+    double lane[TQ_N_LANES] = { 0 };
     int64_t i = 0;
-    for (; i + N_LANES <= n; i += N_LANES)
-        for (int k = 0; k < N_LANES; k++) {
+    for (; i + TQ_N_LANES <= n; i += TQ_N_LANES)
+        for (int k = 0; k < TQ_N_LANES; k++) {
             const double d = (double)x[i + k] - centre;
             lane[k] += power == 2 ? d * d : d;
         }
@@ -53,21 +44,21 @@ static double sum_around(int64_t n, const float *x, double centre, int power)
         const double d = (double)x[i] - centre;
         lane[k] += power == 2 ? d * d : d;
     }
-    return sum_lanes(lane);
+    return tq_lanes_sum(lane);
 }
 
 static void find_extremes(int64_t n, const float *x, tq_statistics *s)
 {
-    float min[N_LANES], max[N_LANES];
-    for (int k = 0; k < N_LANES; k++)
+    float min[TQ_N_LANES], max[TQ_N_LANES];
+    for (int k = 0; k < TQ_N_LANES; k++)
         min[k] = max[k] = x[0];
     int64_t i = 0;
-    for (; i + N_LANES <= n; i += N_LANES)
-        for (int k = 0; k < N_LANES; k++) {
+    for (; i + TQ_N_LANES <= n; i += TQ_N_LANES)
+        for (int k = 0; k < TQ_N_LANES; k++) {
             min[k] = x[i + k] < min[k] ? x[i + k] : min[k];
             max[k] = x[i + k] > max[k] ? x[i + k] : max[k];
         }
-    for (int k = 0; k < N_LANES; k++) {
+    for (int k = 0; k < TQ_N_LANES; k++) {
         s->min = fmin(s->min, (double)min[k]);
         s->max = fmax(s->max, (double)max[k]);
     }

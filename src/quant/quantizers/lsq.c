@@ -43,24 +43,37 @@ static void forward(const tq_grid *grid_, const float *params, int64_t n, const 
     tq_grid_snap(grid_, n, x, y, seed);
 }
 
-/* Summed in double, in index order: the same for any number of threads. */
+/** dx, and the terms of d scale without the damping, of one block. */
+static void backward_block(const tq_grid *grid_, int64_t n, const float *x, const float *dy,
+                           float *dx, float *terms)
+{
+    const float scale = grid_->scale, lo = tq_grid_level_lo(grid_), hi = tq_grid_level_hi(grid_);
+    float y[TQ_BLOCK];
+    tq_grid_snap(grid_, n, x, y, 0);
+    for (int64_t i = 0; i < n; i++) {
+        const float v = x[i] / scale, rounded = y[i] / scale, g = dy[i];
+        const bool inside = (v > lo) & (v < hi);
+        terms[i] = g * (inside ? rounded - v : tq_clipf(v, lo, hi));
+        dx[i] = inside ? g : 0.0f;
+    }
+}
+
+/* The damping counts the elements of one call: FakeQuantizeGrad calls once a channel, or once a
+ * shard of a fixed number of them. */
 static void backward(const tq_grid *grid_, const tq_range *range, const float *params, int64_t n,
                      const float *x, const float *dy, float *dx, double *dparams)
 {
     (void)params;
-    const float lo = tq_grid_level_lo(grid_), hi = tq_grid_level_hi(grid_);
-    double sum = 0.0;
-    for (int64_t i = 0; i < n; i++) {
-        const float v = x[i] / grid_->scale;
-        const bool inside = v > lo && v < hi;
-        const double slope =
-            inside ? tq_grid_level(grid_, x[i], 0.5) - (double)v : (double)tq_clipf(v, lo, hi);
-        dx[i] = inside ? dy[i] : 0.0f;
-        sum += (double)dy[i] * slope;
+    double lanes[TQ_N_LANES] = { 0 };
+    float terms[TQ_BLOCK];
+    for (int64_t i = 0; i < n; i += TQ_BLOCK) {
+        const int64_t length = n - i < TQ_BLOCK ? n - i : TQ_BLOCK;
+        backward_block(grid_, length, x + i, dy + i, dx + i, terms);
+        tq_lanes_add(lanes, length, terms);
     }
     const double q_most = fmax((double)tq_range_q_max(range), 1.0);
     if (n > 0)
-        dparams[SCALE] += sum / sqrt((double)n * q_most);
+        dparams[SCALE] += tq_lanes_sum(lanes) / sqrt((double)n * q_most);
 }
 
 const tq_quantizer tq_quantizer_lsq = {
