@@ -66,14 +66,15 @@ static bool is_wanted(const tq_grad *g, const tq_value *value)
     return value && row_of(g, value)->wanted;
 }
 
-/** Marks what depends on `wrt`, through float values only. */
+/** Marks what depends on `wrt`, through float values only. The ranges that WeightRange takes from a
+ *  weight count as constants: PACT passes the gradient through the rounding alone. */
 static void mark_wanted(tq_grad *g, tq_value *const *wrt, int n)
 {
     for (int i = 0; i < n; i++)
         add_row(g, wrt[i])->wanted = true;
     for (tq_node *node = tq_graph_first(g->graph); node; node = tq_node_next(node)) {
         bool any = false;
-        for (int i = 0; i < tq_node_n_inputs(node); i++)
+        for (int i = 0; i < tq_node_n_inputs(node) && !tq_node_is(node, "WeightRange"); i++)
             any = any || is_wanted(g, tq_node_input(node, i));
         for (int i = 0; any && i < tq_node_n_outputs(node); i++) {
             tq_value *output = tq_node_output(node, i);
@@ -266,8 +267,8 @@ static tq_status gradient_of(tq_grad *g, const tq_value *value, tq_value **out_g
 static tq_status differentiate_node(tq_grad *g, tq_node *node)
 {
     bool reached = false, wanted = false;
-    for (int i = 0; i < tq_node_n_inputs(node); i++)
-        wanted = wanted || is_wanted(g, tq_node_input(node, i));
+    for (int i = 0; i < tq_node_n_outputs(node); i++)
+        wanted = wanted || is_wanted(g, tq_node_output(node, i));
     if (!wanted)
         return TQ_OK;
     g->node = node;
