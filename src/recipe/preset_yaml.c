@@ -77,19 +77,33 @@ static tq_status read_preset(const tq_registry *registry, const tq_yaml *root, t
     return read_scale(root, out);
 }
 
-tq_status tq_preset_load(const tq_registry *registry, const char *name_or_file, tq_arena *arena,
-                         const tq_preset **out_preset)
+/** What tq_preset_load was asked. */
+typedef struct request {
+    const tq_registry *registry;
+    const char *name_or_file;
+    tq_arena *arena;
+    const tq_preset **out_preset;
+} request;
+
+static tq_status load(void *context)
 {
-    if (!tq_yaml_is_file(name_or_file)) {
+    const request *r = context;
+    if (!tq_yaml_is_file(r->name_or_file)) {
         const tq_entry *entry;
-        TQ_TRY(tq_registry_find(registry, TQ_KIND_PRESET, name_or_file, &entry));
-        *out_preset = (const tq_preset *)entry;
+        TQ_TRY(tq_registry_find(r->registry, TQ_KIND_PRESET, r->name_or_file, &entry));
+        *r->out_preset = (const tq_preset *)entry;
         return TQ_OK;
     }
     const tq_yaml *root;
-    TQ_TRY(tq_yaml_load(name_or_file, arena, &root));
-    tq_preset *preset = TQ_NEW(arena, tq_preset);
-    TQ_TRY(read_preset(registry, root, preset));
-    *out_preset = preset;
+    TQ_TRY(tq_yaml_load(r->name_or_file, r->arena, &root));
+    tq_preset *preset = TQ_NEW(r->arena, tq_preset);
+    TQ_TRY(read_preset(r->registry, root, preset));
+    *r->out_preset = preset;
     return TQ_OK;
+}
+
+tq_status tq_preset_load(const tq_registry *registry, const char *name_or_file, tq_arena *arena,
+                         const tq_preset **out_preset)
+{
+    return tq_guard(load, &(request){ registry, name_or_file, arena, out_preset });
 }

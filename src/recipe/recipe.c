@@ -85,19 +85,33 @@ const tq_slot_spec *tq_recipe_spec(const tq_recipe *recipe, const tq_node *node,
     return NULL;
 }
 
-tq_status tq_recipe_load(const tq_registry *registry, const char *name_or_file, tq_arena *arena,
-                         const tq_recipe **out_recipe)
+/** What tq_recipe_load was asked. */
+typedef struct request {
+    const tq_registry *registry;
+    const char *name_or_file;
+    tq_arena *arena;
+    const tq_recipe **out_recipe;
+} request;
+
+static tq_status load(void *context)
 {
-    if (!tq_yaml_is_file(name_or_file)) {
+    const request *r = context;
+    if (!tq_yaml_is_file(r->name_or_file)) {
         const tq_entry *entry;
-        TQ_TRY(tq_registry_find(registry, TQ_KIND_RECIPE, name_or_file, &entry));
-        *out_recipe = (const tq_recipe *)entry;
+        TQ_TRY(tq_registry_find(r->registry, TQ_KIND_RECIPE, r->name_or_file, &entry));
+        *r->out_recipe = (const tq_recipe *)entry;
         return TQ_OK;
     }
     const tq_yaml *root;
-    TQ_TRY(tq_yaml_load(name_or_file, arena, &root));
-    tq_recipe *recipe = TQ_NEW(arena, tq_recipe);
-    TQ_TRY(tq_recipe_read(registry, root, arena, recipe));
-    *out_recipe = recipe;
+    TQ_TRY(tq_yaml_load(r->name_or_file, r->arena, &root));
+    tq_recipe *recipe = TQ_NEW(r->arena, tq_recipe);
+    TQ_TRY(tq_recipe_read(r->registry, root, r->arena, recipe));
+    *r->out_recipe = recipe;
     return TQ_OK;
+}
+
+tq_status tq_recipe_load(const tq_registry *registry, const char *name_or_file, tq_arena *arena,
+                         const tq_recipe **out_recipe)
+{
+    return tq_guard(load, &(request){ registry, name_or_file, arena, out_recipe });
 }
