@@ -13,6 +13,8 @@
 #include <truq/quant.h>
 #include <truq/random.h>
 #include <truq/recipe.h>
+#include <truq/report.h>
+#include <truq/road.h>
 #include <truq/train.h>
 #include <truq/zoo.h>
 

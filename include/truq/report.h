@@ -1,0 +1,96 @@
+/* Reports: what is known of networks and results, as text tables and JSON. All text lives in the
+ * arena that is given. Control characters of names never reach the reader as they are. */
+#ifndef TRUQ_REPORT_H
+#define TRUQ_REPORT_H
+
+#include <truq/road.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- JSON ---------------------------------------------------------------------------------- */
+
+/** Writes one JSON object, piece by piece. Keys are NULL inside arrays. */
+typedef struct tq_json tq_json;
+TQ_API tq_json *tq_json_create(tq_arena *arena);
+TQ_API void tq_json_open_object(tq_json *json, const char *key);
+TQ_API void tq_json_open_array(tq_json *json, const char *key);
+TQ_API void tq_json_close(tq_json *json);
+TQ_API void tq_json_add_text(tq_json *json, const char *key, const char *text);     /* NULL: null */
+TQ_API void tq_json_add_number(tq_json *json, const char *key, double number);      /* NaN, inf: null */
+TQ_API void tq_json_add_integer(tq_json *json, const char *key, int64_t number);
+TQ_API void tq_json_add_bool(tq_json *json, const char *key, bool truth);
+/** Closes what is open and gives the text, with a newline at its end. */
+TQ_API const char *tq_json_print(tq_json *json);
+
+/* ---- tables -------------------------------------------------------------------------------- */
+
+/** Columns as wide as their widest cell; a title that begins with '>' makes its column flush right. */
+typedef struct tq_table tq_table;
+TQ_API tq_table *tq_table_create(tq_arena *arena, int n_columns, const char *const *titles);
+/** Adds a row of n_columns cells (copied; NULL: empty). */
+TQ_API void tq_table_add(tq_table *table, const char *const *cells);
+TQ_API const char *tq_table_print(const tq_table *table);
+
+/** A copy fit for a line of text: control characters become '?'. */
+TQ_API const char *tq_text_clean(tq_arena *arena, const char *text);
+
+/* ---- networks ------------------------------------------------------------------------------ */
+
+typedef struct tq_layers_options {
+    const char *filter;          /* POSIX extended regular expression on names, or NULL */
+    const char *const *types;    /* operator names (also "Relu6" and the like), NULL-terminated, or NULL */
+    bool edges;                  /* who feeds and who reads each node */
+    bool json;
+} tq_layers_options;
+
+/** The layers of a network: `name  Op(parameters)`, output type, parameters, MACs (for one sample); totals, stage, preset,
+ *  dialect, inputs and outputs. TQ_ERR_USAGE if the filter is no regular expression. */
+TQ_API tq_status tq_report_layers(const tq_graph *graph, const tq_layers_options *options, tq_arena *arena,
+                                  const char **out_text);
+/** "Conv(16x3x3x3, pads=1x1x1x1)": operator, constant weight, attributes that are not the default. */
+TQ_API const char *tq_report_node(const tq_node *node, tq_arena *arena);
+
+/** The proof table. */
+TQ_API const char *tq_report_proof(const tq_proof_row *rows, int n, bool proven, bool json, tq_arena *arena);
+
+/** All entries of a kind: name, brief, source; of operators also what they have and lack (reference, gradient, integer rule,
+ *  bounds, kernels). */
+TQ_API const char *tq_report_list(const tq_registry *registry, tq_kind kind, bool json, tq_arena *arena);
+
+/* ---- results ------------------------------------------------------------------------------- */
+
+/** The table of a road: what each stage scores and costs. */
+TQ_API const char *tq_report_stages(const tq_road_stage *stages, int n, bool json, tq_arena *arena);
+
+/** One value that two networks have in common. */
+typedef struct tq_layer_difference {
+    const char *name, *op;       /* of the value in A, and what makes it there */
+    double step;                 /* scale of its grid; 0: it has none */
+    double max_difference;       /* in real units */
+    double max_steps;            /* in steps; without a grid in units of the largest |a| times 2^-8 */
+    double equal;                /* percent of elements within half a step */
+    bool diverges;               /* some element is further than half a step away */
+} tq_layer_difference;
+
+typedef struct tq_compare_options {
+    const tq_registry *registry;
+    const tq_dataset *data;
+    const tq_preset *preset;
+    int64_t batch, limit;
+    int n_threads;
+    tq_progress_fn progress;
+    void *context;
+} tq_compare_options;
+
+/** Runs both networks on the same data and compares each value they have in common: same name, or the value metadata
+ *  "quant.of" of B (or A) that names it. Codes are dequantised. Rows in order of A's nodes, in the arena. TQ_ERR_STATE if
+ *  they have no inner value in common. */
+TQ_API tq_status tq_compare_layers(const tq_graph *a, const tq_graph *b, const tq_compare_options *options, tq_arena *arena,
+                                   tq_layer_difference **out_rows, int *out_n);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

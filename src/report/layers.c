@@ -1,0 +1,349 @@
+/* What a network consists of: `name  Op(parameters)`, shapes, parameters and multiply-accumulates,
+ * with totals, in the order of execution. */
+#include "report/report_internal.h"
+
+#include <truq/recipe.h>
+
+#include <inttypes.h>
+#include <regex.h>
+#include <stdio.h>
+#include <string.h>
+
+/** One row: what is printed of a node. */
+typedef struct layer {
+    const tq_node *node;
+    const char *text;
+    const tq_type *output;
+    int64_t n_parameters, n_macs;
+} layer;
+
+typedef struct layers {
+    const tq_graph *graph;
+    const tq_layers_options *options;
+    tq_arena *arena;
+    int n;
+    layer *items;
+    int64_t n_parameters, n_macs; /* of those shown */
+} layers;
+
+/* ---- one node ---- */
+
+/** "16x3x3x3" */
+static const char *dims_text(tq_arena *arena, int64_t n, const int64_t *dims)
+{
+    tq_string text = { .arena = arena };
+    tq_string_add(&text, "", 0);
+    for (int64_t i = 0; i < n; i++) {
+        if (dims[i] == TQ_DIM_ANY)
+            tq_string_printf(&text, "%s?", i ? "x" : "");
+        else
+            tq_string_printf(&text, "%s%" PRId64, i ? "x" : "", dims[i]);
+    }
+    return text.s;
+}
+
+static const char *list_text(tq_arena *arena, const tq_attr *attr)
+{
+    enum { SHOWN = 8 };
+    tq_string text = { .arena = arena };
+    tq_string_add(&text, "", 0);
+    for (int i = 0; i < attr->n && i < SHOWN; i++) {
+        if (attr->kind == TQ_ATTR_FLOATS)
+            tq_string_printf(&text, "%s%g", i ? "," : "", (double)attr->floats[i]);
+        else
+            tq_string_printf(&text, "%s%s", i ? "," : "", attr->strings[i]);
+    }
+    if (attr->n > SHOWN)
+        tq_string_printf(&text, ",... (%d)", attr->n);
+    return text.s;
+}
+
+static const char *attr_text(tq_arena *arena, const tq_attr *attr)
+{
+    switch (attr->kind) {
+    case TQ_ATTR_INT:
+        return tq_arena_printf(arena, "%" PRId64, attr->i);
+    case TQ_ATTR_FLOAT:
+        return tq_arena_printf(arena, "%g", (double)attr->f);
+    case TQ_ATTR_STRING:
+        return attr->s;
+    case TQ_ATTR_INTS:
+        return dims_text(arena, attr->n, attr->ints);
+    case TQ_ATTR_FLOATS:
+    case TQ_ATTR_STRINGS:
+        return list_text(arena, attr);
+    case TQ_ATTR_TENSOR:
+        return tq_arena_strdup(arena, tq_type_text(&attr->tensor.type).s);
+    case TQ_ATTR_NONE:
+        break;
+    }
+    return "";
+}
+
+/** Says no more than the operator's default? */
+static bool is_default(const tq_op *op, const tq_attr *attr)
+{
+    for (int i = 0; i < TQ_OP_MAX_ATTRS && op->attrs[i].name; i++) {
+        const tq_attr *own = &op->attrs[i];
+        if (strcmp(own->name, attr->name) != 0)
+            continue;
+        const bool required = op->required_attrs >> i & 1u;
+        if (required || own->kind != attr->kind)
+            return false;
+        return (attr->kind == TQ_ATTR_INT && attr->i == own->i) ||
+               (attr->kind == TQ_ATTR_FLOAT && attr->f == own->f) ||
+               (attr->kind == TQ_ATTR_STRING && own->s && strcmp(attr->s, own->s) == 0);
+    }
+    return false;
+}
+
+const char *tq_report_node(const tq_node *node, tq_arena *arena)
+{
+    const tq_attrs *attrs = tq_node_attrs(node);
+    const tq_value *weight = tq_node_input(node, 1);
+    tq_string text = { .arena = arena };
+    bool any = false;
+    tq_string_printf(&text, "%s(", tq_node_op_name(node));
+    if (weight && tq_value_is_const(weight) && tq_value_type(weight)->rank >= 2) {
+        const tq_type *type = tq_value_type(weight);
+        tq_string_printf(&text, "%s", dims_text(arena, type->rank, type->dims));
+        any = true;
+    }
+    for (int i = 0; i < tq_attrs_count(attrs); i++) {
+        const tq_attr *attr = tq_attrs_at(attrs, i);
+        if (is_default(tq_node_op(node), attr))
+            continue;
+        tq_string_printf(&text, "%s%s=%s", any ? ", " : "", attr->name, attr_text(arena, attr));
+        any = true;
+    }
+    tq_string_add(&text, ")", 1);
+    return tq_text_clean(arena, text.s);
+}
+
+/* ---- which nodes ---- */
+
+static bool has_type(const tq_node *node, const char *const *types)
+{
+    for (int i = 0; types[i]; i++)
+        if (tq_node_is(node, types[i]) || strcmp(tq_recipe_type_name(node), types[i]) == 0)
+            return true;
+    return false;
+}
+
+static void collect(layers *l, const regex_t *filter)
+{
+    const int64_t count = tq_graph_n_nodes(l->graph);
+    l->items = TQ_NEW_N(l->arena, layer, count);
+    for (const tq_node *node = tq_graph_first(l->graph); node; node = tq_node_next(node)) {
+        if (filter && regexec(filter, tq_node_name(node), 0, NULL, 0) != 0)
+            continue;
+        if (l->options->types && !has_type(node, l->options->types))
+            continue;
+        layer *item = &l->items[l->n++];
+        *item = (layer){ .node = node,
+                         .text = tq_report_node(node, l->arena),
+                         .output = tq_value_type(tq_node_output(node, 0)),
+                         .n_parameters = tq_node_n_parameters(node),
+                         .n_macs = tq_node_macs(node) };
+        l->n_parameters += item->n_parameters;
+        l->n_macs += item->n_macs;
+    }
+}
+
+static tq_status find(layers *l)
+{
+    const char *text = l->options->filter;
+    regex_t filter;
+    const int error = text ? regcomp(&filter, text, REG_EXTENDED | REG_NOSUB) : 0;
+    if (error) {
+        char why[128];
+        regerror(error, &filter, why, sizeof why);
+        return tq_fail(TQ_ERR_USAGE, "'%s' is no regular expression: %s", text, why);
+    }
+    collect(l, text ? &filter : NULL);
+    if (text)
+        regfree(&filter);
+    return TQ_OK;
+}
+
+/* ---- edges ---- */
+
+/** Who makes input i: a node's name, or "input" or "constant" and the value's name; NULL: absent.
+ */
+static const char *source_of(const layers *l, const tq_node *node, int i)
+{
+    const tq_value *value = tq_node_input(node, i);
+    if (!value)
+        return NULL;
+    if (tq_value_producer(value))
+        return tq_node_name(tq_value_producer(value));
+    return tq_arena_printf(l->arena, "%s %s", tq_value_is_input(value) ? "input" : "constant",
+                           tq_value_name(value));
+}
+
+static void add_edges(const layers *l, const tq_node *node, tq_string *out)
+{
+    for (int i = 0; i < tq_node_n_inputs(node); i++)
+        if (source_of(l, node, i))
+            tq_string_printf(out, "    <- %s\n", tq_text_clean(l->arena, source_of(l, node, i)));
+    for (int k = 0; k < tq_node_n_outputs(node); k++) {
+        const tq_value *value = tq_node_output(node, k);
+        for (int i = 0; value && i < tq_value_n_consumers(value); i++)
+            tq_string_printf(out, "    -> %s\n",
+                             tq_text_clean(l->arena, tq_node_name(tq_value_consumer(value, i))));
+        if (value && tq_value_is_output(value))
+            tq_string_printf(out, "    -> output %s\n",
+                             tq_text_clean(l->arena, tq_value_name(value)));
+    }
+}
+
+static void add_edges_json(const layers *l, const tq_node *node, tq_json *json)
+{
+    tq_json_open_array(json, "upstream");
+    for (int i = 0; i < tq_node_n_inputs(node); i++)
+        if (source_of(l, node, i))
+            tq_json_add_text(json, NULL, source_of(l, node, i));
+    tq_json_close(json);
+    tq_json_open_array(json, "downstream");
+    for (int k = 0; k < tq_node_n_outputs(node); k++) {
+        const tq_value *value = tq_node_output(node, k);
+        for (int i = 0; value && i < tq_value_n_consumers(value); i++)
+            tq_json_add_text(json, NULL, tq_node_name(tq_value_consumer(value, i)));
+        if (value && tq_value_is_output(value))
+            tq_json_add_text(json, NULL,
+                             tq_arena_printf(l->arena, "output %s", tq_value_name(value)));
+    }
+    tq_json_close(json);
+}
+
+/* ---- text ---- */
+
+static void add_border(const layers *l, tq_string *out, const char *what, const tq_value *value)
+{
+    double scale;
+    tq_string_printf(out, "%s %s %s", what, tq_text_clean(l->arena, tq_value_name(value)),
+                     tq_type_text(tq_value_type(value)).s);
+    if (tq_value_meta_f64(value, "quant.scale", &scale))
+        tq_string_printf(out, ", scale %.9g", scale);
+    tq_string_add(out, "\n", 1);
+}
+
+static void add_head(const layers *l, tq_string *out)
+{
+    const tq_graph *g = l->graph;
+    tq_string_printf(out, "%s: %s network", tq_text_clean(l->arena, tq_graph_name(g)),
+                     tq_stage_name(tq_graph_stage(g)));
+    static const char *const keys[] = { "preset", "dialect", "recipe", "backend" };
+    for (int i = 0; i < TQ_COUNT(keys); i++)
+        if (tq_graph_meta(g, keys[i]))
+            tq_string_printf(out, ", %s %s", keys[i],
+                             tq_text_clean(l->arena, tq_graph_meta(g, keys[i])));
+    tq_string_add(out, "\n", 1);
+    for (int i = 0; i < tq_graph_n_inputs(g); i++)
+        add_border(l, out, "input", tq_graph_input(g, i));
+    for (int i = 0; i < tq_graph_n_outputs(g); i++)
+        add_border(l, out, "output", tq_graph_output(g, i));
+    tq_string_add(out, "\n", 1);
+}
+
+static const char *layers_text(const layers *l)
+{
+    static const char *const titles[] = { "name", "operator", "output", ">parameters", ">MACs" };
+    tq_table *table = tq_table_create(l->arena, TQ_COUNT(titles), titles);
+    for (int i = 0; i < l->n; i++) {
+        const layer *item = &l->items[i];
+        tq_table_add(table,
+                     (const char *[]){ tq_node_name(item->node), item->text,
+                                       tq_arena_strdup(l->arena, tq_type_text(item->output).s),
+                                       tq_arena_printf(l->arena, "%" PRId64, item->n_parameters),
+                                       tq_arena_printf(l->arena, "%" PRId64, item->n_macs) });
+    }
+    tq_string out = { .arena = l->arena };
+    add_head(l, &out);
+    const char *line = tq_table_print(table);
+    for (int i = -1; i < l->n; i++) { /* the edges of a node go below its line */
+        const char *end = strchr(line, '\n') + 1;
+        tq_string_add(&out, line, (size_t)(end - line));
+        if (i >= 0 && l->options->edges)
+            add_edges(l, l->items[i].node, &out);
+        line = end;
+    }
+    tq_string_printf(&out, "\n%d of %d nodes, %" PRId64 " parameters, %" PRId64 " MACs\n", l->n,
+                     tq_graph_n_nodes(l->graph), l->n_parameters, l->n_macs);
+    return out.s;
+}
+
+/* ---- JSON ---- */
+
+static void add_type_json(tq_json *json, const tq_type *type)
+{
+    tq_json_add_text(json, "dtype", tq_dtype_name(type->dtype));
+    tq_json_open_array(json, "shape");
+    for (int i = 0; i < type->rank; i++) {
+        if (type->dims[i] == TQ_DIM_ANY)
+            tq_json_add_text(json, NULL, NULL);
+        else
+            tq_json_add_integer(json, NULL, type->dims[i]);
+    }
+    tq_json_close(json);
+}
+
+static void add_border_json(tq_json *json, const tq_value *value)
+{
+    double scale;
+    tq_json_open_object(json, NULL);
+    tq_json_add_text(json, "name", tq_value_name(value));
+    add_type_json(json, tq_value_type(value));
+    if (tq_value_meta_f64(value, "quant.scale", &scale))
+        tq_json_add_number(json, "scale", scale);
+    tq_json_close(json);
+}
+
+static void add_layer_json(const layers *l, const layer *item, tq_json *json)
+{
+    tq_json_open_object(json, NULL);
+    tq_json_add_text(json, "name", tq_node_name(item->node));
+    tq_json_add_text(json, "op", tq_node_op_name(item->node));
+    tq_json_add_text(json, "text", item->text);
+    add_type_json(json, item->output);
+    tq_json_add_integer(json, "parameters", item->n_parameters);
+    tq_json_add_integer(json, "macs", item->n_macs);
+    if (l->options->edges)
+        add_edges_json(l, item->node, json);
+    tq_json_close(json);
+}
+
+static const char *layers_json(const layers *l)
+{
+    const tq_graph *g = l->graph;
+    tq_json *json = tq_json_create(l->arena);
+    tq_json_add_text(json, "name", tq_graph_name(g));
+    tq_json_add_text(json, "stage", tq_stage_name(tq_graph_stage(g)));
+    tq_json_add_text(json, "preset", tq_graph_meta(g, "preset"));
+    tq_json_add_text(json, "dialect", tq_graph_meta(g, "dialect"));
+    tq_json_open_array(json, "inputs");
+    for (int i = 0; i < tq_graph_n_inputs(g); i++)
+        add_border_json(json, tq_graph_input(g, i));
+    tq_json_close(json);
+    tq_json_open_array(json, "outputs");
+    for (int i = 0; i < tq_graph_n_outputs(g); i++)
+        add_border_json(json, tq_graph_output(g, i));
+    tq_json_close(json);
+    tq_json_open_array(json, "layers");
+    for (int i = 0; i < l->n; i++)
+        add_layer_json(l, &l->items[i], json);
+    tq_json_close(json);
+    tq_json_add_integer(json, "nodes", tq_graph_n_nodes(g));
+    tq_json_add_integer(json, "parameters", l->n_parameters);
+    tq_json_add_integer(json, "macs", l->n_macs);
+    return tq_json_print(json);
+}
+
+tq_status tq_report_layers(const tq_graph *graph, const tq_layers_options *options, tq_arena *arena,
+                           const char **out_text)
+{
+    layers l = { .graph = graph, .options = options, .arena = arena };
+    TQ_TRY(find(&l));
+    *out_text = options->json ? layers_json(&l) : layers_text(&l);
+    return TQ_OK;
+}

@@ -1,0 +1,172 @@
+/* The two conversions: a recipe's pipeline makes a float network fake-quantised; the pipeline f2t,
+ * then the backend's own editors, make that an integer one. Work is done on copies. */
+#include "train/road/road_internal.h"
+
+#include <math.h>
+#include <string.h>
+
+static int count(const tq_graph *graph, const char *op)
+{
+    int n = 0;
+    for (const tq_node *node = tq_graph_first(graph); node; node = tq_node_next(node))
+        n += tq_node_is(node, op);
+    return n;
+}
+
+tq_status tq_f2f_run(tq_graph **graph, const tq_recipe *recipe, const tq_edit *edit,
+                     int *out_n_quantizers)
+{
+    const tq_stage stage = tq_graph_stage(*graph);
+    if (stage != TQ_STAGE_FLOAT)
+        return tq_fail(TQ_ERR_STATE, "a float network is needed, this one is %s-quantised already",
+                       tq_stage_name(stage));
+    tq_edit own = edit ? *edit : (tq_edit){ 0 };
+    own.registry = tq_graph_registry(*graph);
+    own.recipe = recipe;
+    TQ_TRY(tq_pipeline_run(own.registry, recipe->pipeline ? recipe->pipeline : "f2f", graph, &own));
+    tq_graph_set_meta(*graph, "recipe", recipe->entry.name);
+    if (out_n_quantizers)
+        *out_n_quantizers = count(*graph, "FakeQuantize");
+    return TQ_OK;
+}
+
+/* ---- f2t ---- */
+
+bool tq_input_scale(const tq_graph *graph, int i, double *out_scale)
+{
+    if (tq_value_meta_f64(tq_graph_input(graph, i), "quant.scale", out_scale))
+        return true;
+    const char *name = tq_graph_meta(graph, "preset");
+    const tq_entry *entry =
+        name ? tq_registry_get(tq_graph_registry(graph), TQ_KIND_PRESET, name) : NULL;
+    *out_scale = entry ? ((const tq_preset *)(const void *)entry)->scale : 0.0;
+    return *out_scale > 0.0;
+}
+
+static bool has_quantizer(const tq_value *input)
+{
+    for (int i = 0; i < tq_value_n_consumers(input); i++)
+        if (tq_node_is(tq_value_consumer(input, i), "FakeQuantize"))
+            return true;
+    return false;
+}
+
+/** The scales asked for, and before them (later ones win) those known of inputs without a
+ *  quantiser. */
+static void gather_scales(const tq_graph *graph, const tq_f2t_options *o, tq_arena *arena,
+                          tq_true_options *out)
+{
+    const int n_inputs = tq_graph_n_inputs(graph);
+    const char **names = TQ_NEW_N(arena, const char *, n_inputs + o->n_input_scales);
+    double *scales = TQ_NEW_N(arena, double, n_inputs + o->n_input_scales), scale;
+    int n = 0;
+    for (int i = 0; i < n_inputs; i++) {
+        const tq_value *input = tq_graph_input(graph, i);
+        if (has_quantizer(input) || !tq_input_scale(graph, i, &scale))
+            continue;
+        names[n] = tq_value_name(input);
+        scales[n++] = scale;
+    }
+    for (int i = 0; i < o->n_input_scales; i++) {
+        names[n] = o->input_names ? o->input_names[i] : NULL;
+        scales[n++] = o->input_scales[i];
+    }
+    out->n_input_scales = n;
+    out->input_names = names;
+    out->input_scales = scales;
+}
+
+static tq_status check_scales(const tq_graph *graph, const tq_f2t_options *o)
+{
+    for (int i = 0; i < o->n_input_scales; i++) {
+        const char *name = o->input_names ? o->input_names[i] : NULL;
+        const tq_value *value = name ? tq_graph_find_value(graph, name) : NULL;
+        if (name && (!value || !tq_value_is_input(value)))
+            return tq_fail(TQ_ERR_NOT_FOUND, "the network has no input '%s'; its first is '%s'",
+                           name,
+                           tq_graph_n_inputs(graph) ? tq_value_name(tq_graph_input(graph, 0)) : "");
+        if (!(o->input_scales[i] > 0.0 && isfinite(o->input_scales[i])))
+            return tq_fail(TQ_ERR_VALUE, "input scale %g is not a positive number",
+                           o->input_scales[i]);
+    }
+    return TQ_OK;
+}
+
+/** QuantLib's 24-bit converter is a fixed shift with multipliers and addends cut toward -inf. */
+static tq_status set_shift(const tq_f2t_options *o, tq_true_options *out)
+{
+    tq_requant_limits *limits = &out->limits;
+    out->fixed_shift = o->shift;
+    if (o->shift < 0)
+        return TQ_OK;
+    if (o->shift < limits->shift_min || o->shift > limits->shift_max)
+        return tq_fail(TQ_ERR_VALUE, "backend '%s' takes shifts %d to %d, not %d", out->backend,
+                       limits->shift_min, limits->shift_max, o->shift);
+    limits->fixed_shift = o->shift;
+    limits->floor_mul_add = o->shift == 24;
+    return TQ_OK;
+}
+
+static tq_status run_editor(tq_graph *graph, const char *name, const tq_edit *edit)
+{
+    const tq_entry *entry;
+    int n_edits;
+    TQ_TRY(tq_registry_find(edit->registry, TQ_KIND_EDITOR, name, &entry));
+    TQ_TRY(tq_editor_apply((const tq_editor *)(const void *)entry, graph, edit, &n_edits));
+    const char *wanted = edit->dump_after;
+    if (edit->dump && wanted && (!strcmp(wanted, "all") || !strcmp(wanted, name)))
+        edit->dump(edit->context, name, graph);
+    return TQ_OK;
+}
+
+static tq_status convert(tq_graph **copy, const tq_f2t_options *o, const tq_backend *backend,
+                         const tq_edit *edit)
+{
+    for (int i = 0; i < o->n_editors; i++)
+        TQ_TRY(run_editor(*copy, o->editors[i], edit));
+    TQ_TRY(tq_pipeline_run(edit->registry, "f2t", copy, edit));
+    for (int i = 0; i < TQ_COUNT(backend->editors) && backend->editors[i]; i++)
+        TQ_TRY(run_editor(*copy, backend->editors[i], edit));
+    tq_graph_set_meta(*copy, "backend", backend->entry.name);
+    return TQ_OK;
+}
+
+static tq_status check_stage(const tq_graph *graph)
+{
+    switch (tq_graph_stage(graph)) {
+    case TQ_STAGE_FAKE:
+        return TQ_OK;
+    case TQ_STAGE_TRUE:
+        return tq_fail(TQ_ERR_STATE, "it is a true-quantised network already");
+    case TQ_STAGE_FLOAT:
+        break;
+    }
+    return tq_fail(TQ_ERR_STATE,
+                   "it is a float network; run 'truq f2f' and 'truq calibrate' first");
+}
+
+tq_status tq_f2t_run(tq_graph **graph, const tq_f2t_options *options, const tq_edit *edit)
+{
+    tq_edit own = edit ? *edit : (tq_edit){ 0 };
+    own.registry = tq_graph_registry(*graph);
+    const tq_entry *entry;
+    const char *name = options->backend ? options->backend : "generic";
+    TQ_TRY(tq_registry_find(own.registry, TQ_KIND_BACKEND, name, &entry));
+    const tq_backend *backend = (const tq_backend *)(const void *)entry;
+    TQ_TRY(check_stage(*graph));
+    TQ_TRY(check_scales(*graph, options));
+    tq_true_options true_options = { .backend = name,
+                                     .force_half_up = options->force_half_up,
+                                     .limits = backend->requant };
+    TQ_TRY(set_shift(options, &true_options));
+    tq_arena *arena = tq_arena_create();
+    gather_scales(*graph, options, arena, &true_options);
+    own.true_options = &true_options;
+    tq_graph *copy = tq_graph_clone(*graph);
+    const tq_status status = convert(&copy, options, backend, &own);
+    tq_graph_destroy(status ? copy : *graph);
+    if (!status)
+        *graph = copy;
+    tq_arena_destroy(arena);
+    return status;
+}
