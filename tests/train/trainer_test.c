@@ -1,6 +1,9 @@
 /* The training loop: it learns, and what it writes does not depend on threads or interruptions. */
 #include "fixture.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+
 TEST(training_learns_the_classes)
 {
     tq_dataset *data = open_points(60);
@@ -76,6 +79,37 @@ TEST(a_resumed_training_ends_in_the_same_bytes)
         void *b = run(&o, CLASSIFIER, &b_size, &b_text);
         check_same(a, a_size, a_text, b, b_size, b_text);
     }
+    tq_dataset_close(data);
+}
+
+static void die_in_the_second_epoch(void *context, const tq_progress *progress)
+{
+    (void)context;
+    if (!strcmp(progress->phase, "train") && progress->epoch == 2 && progress->batch == 5)
+        raise(SIGKILL);
+}
+
+TEST(a_killed_training_resumes_to_the_same_bytes)
+{
+    tq_dataset *data = open_points(61);
+    tq_train_options o = training(data, new_folder());
+    size_t a_size, b_size;
+    char *a_text, *b_text;
+    void *a = run(&o, CLASSIFIER, &a_size, &a_text);
+    o.run_folder = new_folder();
+    o.checkpoint_every = 3;
+    const pid_t child = fork();
+    if (child == 0) {
+        o.progress = die_in_the_second_epoch;
+        run(&o, CLASSIFIER, &b_size, &b_text);
+        _exit(0);
+    }
+    int ended;
+    CHECK_EQ(waitpid(child, &ended, 0), child);
+    CHECK(WIFSIGNALED(ended));
+    o.resume = true;
+    void *b = run(&o, CLASSIFIER, &b_size, &b_text);
+    check_same(a, a_size, a_text, b, b_size, b_text);
     tq_dataset_close(data);
 }
 
