@@ -11,6 +11,8 @@ TEST(relu_and_clip)
     check_same("input x: f32[1000] input dy: f32[1000] y = ReluGrad(x,dy)", 0.0);
     check_same("input x: f32[1000] const lo: f32[] = -0.5 const hi: f32[] = 0.25 y = Clip(x,lo,hi)",
                0.0);
+    check_same("input x: f32[1000] const lo: f32[] = 0.5 const hi: f32[] = 0.25 y = Clip(x,lo,hi)",
+               0.0);
     check_same("input x: f32[1000] const hi: f32[] = 0.25 y = Clip(x,,hi)", 0.0);
     check_same(
         "input x: f32[1000] const lo: f32[] = -0.5 const hi: f32[] = 0.25 input dy: f32[1000] "

@@ -26,7 +26,10 @@ static void relu_grad(int64_t n, const float *restrict x, const float *restrict 
 
 static void clip(int64_t n, const float *restrict x, float lo, float hi, float *restrict y)
 {
-    EACH(y[i] = tq_clipf(x[i], lo, hi))
+    for (int64_t i = 0; i < n; i++) {
+        const float v = x[i] < lo ? lo : x[i];
+        y[i] = v > hi ? hi : v; /* hi wins where lo > hi */
+    }
 }
 
 static void clip_grad(int64_t n, const float *restrict x, const float *restrict dy, float lo,
