@@ -136,6 +136,7 @@ typedef struct tq_requant_limits {
                                       is half-up (what QuantLib's Rounder puts into the bias) */
     bool power_of_two;             /* mul must be 1 */
     bool per_tensor;               /* one mul for all channels */
+    bool f32_exact;                /* the file carries mul and add as float32: both are such numbers */
 } tq_requant_limits;
 
 /** Finds mul, add and the largest shift the limits and the bounds of x allow for y = real_scale[c] * x + real_offset[c]

@@ -49,6 +49,11 @@ static bool try_channel(const request *r, int c, int shift, int64_t *out_mul, in
     if (!scale_up(r->scale[c], shift, how, &mul) || !scale_up(r->offset[c], shift, how, &add))
         return false;
     add += half;
+    if (limits->f32_exact) {
+        if (!fits(mul, 25))
+            return false;
+        add = (int64_t)(float)add;
+    }
     const i128 at_lo = (i128)r->lo * mul, at_hi = (i128)r->hi * mul;
     const int bits = limits->product_bits;
     *out_mul = mul;
