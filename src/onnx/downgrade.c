@@ -128,6 +128,14 @@ static tq_status split_equally(tq_draft *draft)
     return TQ_OK;
 }
 
+/** From opset 18 on either sizes or a number of parts must be said. */
+static tq_status split_count(tq_draft *draft)
+{
+    if (!tq_draft_input(draft, 1) && !tq_draft_find(draft, "num_outputs"))
+        tq_draft_set(draft, TQ_INT("num_outputs", draft->n_outputs));
+    return TQ_OK;
+}
+
 /** The last axis (or the last that is not 1) has the same meaning in both definitions. */
 static tq_status softmax_to_12(tq_draft *draft)
 {
@@ -200,6 +208,7 @@ static const tq_draft_rule rules[] = {
     { "Resize", 7, 10, resize_to_10 },
     { "Softmax", 7, 12, softmax_to_12 },
     { "Split", 7, 17, split_equally },
+    { "Split", 18, TQ_ONNX_MAX_OPSET, split_count },
     { "Split", 7, 12, split_to_attr },
     { "Split", 7, 10, positive_axis },
     { "Squeeze", 7, 12, axes_to_attr },
