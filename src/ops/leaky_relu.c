@@ -95,14 +95,16 @@ static tq_status infer_prelu(tq_op_types *t)
     TQ_TRY(tq_op_need_dtype(t, X, TQ_DTYPE_BIT(TQ_F32)));
     TQ_TRY(tq_op_need_dtype(t, SLOPE, TQ_DTYPE_BIT(TQ_F32)));
     TQ_TRY(tq_op_need_rank(t, X, 0, TQ_MAX_RANK));
-    TQ_TRY(tq_op_need_rank(t, SLOPE, 0, t->in[X]->rank));
+    TQ_TRY(tq_op_need_rank(t, SLOPE, 0, TQ_MAX_RANK));
+    t->out[0] = *t->in[X];
+    if (tq_type_count(t->in[SLOPE]) == 1)
+        return TQ_OK;
     tq_type both;
     TQ_TRY(tq_type_broadcast(t->in[X], t->in[SLOPE], &both));
     for (int d = 0; d < both.rank; d++)
-        if (!tq_dim_fits(both.dims[d], t->in[X]->dims[d]))
+        if (both.rank != t->in[X]->rank || !tq_dim_fits(both.dims[d], t->in[X]->dims[d]))
             return tq_fail(TQ_ERR_SHAPE, "x is %s, slope is %s; expected to broadcast to x",
                            tq_type_text(t->in[X]).s, tq_type_text(t->in[SLOPE]).s);
-    t->out[0] = *t->in[X];
     return TQ_OK;
 }
 
@@ -112,8 +114,9 @@ static void apply_slope(const tq_op_run *run, const float *factor)
     const float *x = run->in[X], *slope = run->in[SLOPE];
     float *out = run->out[0];
     const tq_type *type = run->in_types[X];
-    int64_t strides[TQ_MAX_RANK], index[TQ_MAX_RANK] = { 0 };
-    tq_broadcast_strides(run->in_types[SLOPE], type, strides);
+    int64_t strides[TQ_MAX_RANK] = { 0 }, index[TQ_MAX_RANK] = { 0 };
+    if (tq_type_count(run->in_types[SLOPE]) != 1)
+        tq_broadcast_strides(run->in_types[SLOPE], type, strides);
     const int64_t n = tq_type_count(type);
     for (int64_t i = 0; i < n; i++) {
         int64_t at = 0;
