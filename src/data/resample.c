@@ -1,11 +1,13 @@
 /* Pillow's resampling of 8-bit images with the triangle filter ("BILINEAR"), bit for bit: one pass
- * along the rows, then one down the columns, each
+ * along the rows and one down the columns, each
  *
  *   y[i] = clip8((sum_k coeff[i][k] * x[first[i] + k] + 2^21) >> 22)
  *
  * The triangle is widened by the reduction factor (antialiasing); its weights are computed in
- * double, normalised to sum 1 and rounded to 22 bits. The intermediate image is 8 bits.
- * Source: Pillow, src/libImaging/Resample.c. */
+ * double, normalised to sum 1 and rounded to 22 bits. The image between the passes has 8 bits, so
+ * their order matters by one level: rows come first, but for an image that loses more than twice as
+ * many rows as columns (before Pillow 13: always).
+ * Source: Pillow 13.0, src/libImaging/Resample.c. */
 #include "data_internal.h"
 
 #include <math.h>
@@ -159,9 +161,15 @@ static tq_status resize_height(tq_tensor *x, int64_t height)
 
 tq_status tq_image_resize(tq_tensor *x, int64_t height, int64_t width)
 {
+    const int64_t in_height = x->type.dims[0], in_width = x->type.dims[1];
+    const int64_t less_height = in_height - height, less_width = in_width - width;
+    const bool columns_first = less_height > 0 && less_height > 2 * less_width;
     TQ_TRY(tq_image_check_size(height, width));
-    TQ_TRY(tq_image_check_size(x->type.dims[0], width)); /* the image between the passes */
-    if (width != x->type.dims[1])
+    TQ_TRY(columns_first ? tq_image_check_size(height, in_width)
+                         : tq_image_check_size(in_height, width));
+    if (columns_first)
+        TQ_TRY(resize_height(x, height));
+    if (width != in_width)
         TQ_TRY(resize_width(x, width));
     return height != x->type.dims[0] ? resize_height(x, height) : TQ_OK;
 }
