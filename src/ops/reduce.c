@@ -55,7 +55,7 @@ tq_reduction tq_reduction_of(const tq_op_run *run, int axes)
         for (int i = 0; i < n; i++)
             values[i] = tq_load_i64(run->in[axes], run->in_types[axes]->dtype, i);
     }
-    unsigned mask;
+    unsigned mask = 0;
     const tq_status status =
         tq_reduction_mask(run->attrs, run->in_types[X]->rank, values, n, &mask);
     TQ_ASSERT(!status);
@@ -116,7 +116,7 @@ static tq_status infer(tq_op_types *t)
         infer_unknown(t);
         return TQ_OK;
     }
-    unsigned mask;
+    unsigned mask = 0;
     TQ_TRY(tq_reduction_mask(t->attrs, t->in[X]->rank, axes, n, &mask));
     t->out[0] = tq_reduction_type(t->in[X], mask, tq_attr_int(t->attrs, "keepdims") != 0);
     return TQ_OK;
