@@ -24,7 +24,7 @@ static tq_status add_files(cifar_state *state, tq_dataset *dataset, const char *
         const char *path = tq_path_join(dataset->arena, folder, names[i]);
         int fd;
         int64_t size;
-        TQ_TRY(tq_file_open(path, &fd, &size));
+        TQ_TRY(tq_data_open(path, &fd, &size));
         const int at = state->n_files++;
         state->fds[at] = fd;
         state->paths[at] = path;
@@ -48,7 +48,7 @@ static tq_status read_names(const cifar_state *state, tq_dataset *dataset, const
     int64_t size;
     if (access(path, R_OK) != 0)
         return TQ_OK;
-    TQ_TRY(tq_file_open(path, &fd, &size));
+    TQ_TRY(tq_data_open(path, &fd, &size));
     const tq_status status =
         tq_file_read_at(fd, 0, text, (size_t)(size < MOST_BYTES ? size : MOST_BYTES));
     close(fd);

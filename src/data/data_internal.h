@@ -14,7 +14,7 @@
 tq_status tq_file_read_at(int fd, int64_t offset, void *bytes, size_t size);
 /** Opens for reading; *out_size is the size of the file, TQ_ERR_IO if it is none (a folder, say).
  */
-tq_status tq_file_open(const char *path, int *out_fd, int64_t *out_size);
+tq_status tq_data_open(const char *path, int *out_fd, int64_t *out_size);
 /** The whole file, with a 0 behind it; caller frees. */
 tq_status tq_file_load(const char *path, void **out_bytes, size_t *out_size);
 bool tq_path_is_folder(const char *path);

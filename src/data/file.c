@@ -27,7 +27,7 @@ tq_status tq_file_read_at(int fd, int64_t offset, void *bytes, size_t size)
     return TQ_OK;
 }
 
-tq_status tq_file_open(const char *path, int *out_fd, int64_t *out_size)
+tq_status tq_data_open(const char *path, int *out_fd, int64_t *out_size)
 {
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
@@ -46,7 +46,7 @@ tq_status tq_file_load(const char *path, void **out_bytes, size_t *out_size)
 {
     int fd;
     int64_t size;
-    TQ_TRY(tq_file_open(path, &fd, &size));
+    TQ_TRY(tq_data_open(path, &fd, &size));
     char *bytes = tq_allocate((size_t)size + 1);
     tq_status status =
         bytes ? tq_file_read_at(fd, 0, bytes, (size_t)size)

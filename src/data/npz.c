@@ -137,7 +137,7 @@ tq_status tq_npz_load(const char *path, tq_npz *out_npz)
 {
     *out_npz = (tq_npz){ 0 };
     load_call call = { .npz = out_npz };
-    TQ_TRY(tq_file_open(path, &call.fd, &call.size));
+    TQ_TRY(tq_data_open(path, &call.fd, &call.size));
     char magic[2] = { 0 };
     tq_status status = call.size < 2 ? TQ_OK : tq_file_read_at(call.fd, 0, magic, sizeof magic);
     if (!status && magic[0] == 'P' && magic[1] == 'K')

@@ -224,7 +224,7 @@ tq_status tq_tar_index(const char *path, int file, tq_arena *arena, tq_members *
     index_call call = {
         .walk = { .long_size = -1 }, .file = file, .arena = arena, .members = members
     };
-    TQ_TRY(tq_file_open(path, &call.walk.fd, &call.walk.file_size));
+    TQ_TRY(tq_data_open(path, &call.walk.fd, &call.walk.file_size));
     const tq_status status = tq_guard(index_guarded, &call);
     free(call.walk.long_name);
     close(call.walk.fd);

@@ -50,6 +50,11 @@ void tq_buffer_release(tq_buffer *buffer)
     free(buffer);
 }
 
+bool tq_buffer_is_shared(const tq_buffer *buffer)
+{
+    return atomic_load(&buffer->n_owners) > 1;
+}
+
 void *tq_buffer_data(tq_buffer *buffer)
 {
     return buffer->data;

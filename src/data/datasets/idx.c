@@ -52,7 +52,7 @@ static tq_status open_images(idx_state *state, const char *path, tq_dataset *dat
 {
     int64_t size, dims[4];
     int fd, rank;
-    TQ_TRY(tq_file_open(path, &fd, &size));
+    TQ_TRY(tq_data_open(path, &fd, &size));
     tq_status status = read_header(fd, size, dims, &rank);
     if (!status && rank < 3)
         status = tq_fail(TQ_ERR_FORMAT, "%d dims, expected images [n, height, width]", rank);
@@ -87,7 +87,7 @@ static tq_status open_labels(idx_state *state, const char *path, tq_dataset *dat
     int64_t size;
     int fd;
     uint8_t *labels = tq_arena_alloc(dataset->arena, (size_t)dataset->n);
-    TQ_TRY(tq_file_open(path, &fd, &size));
+    TQ_TRY(tq_data_open(path, &fd, &size));
     const tq_status status = read_labels(fd, size, dataset->n, labels);
     close(fd);
     TQ_TRY(tq_wrap(status, "cannot read '%s'", path));

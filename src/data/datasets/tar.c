@@ -122,7 +122,7 @@ static tq_status read_member(const char *path, const tq_member *member, tq_tenso
 {
     int fd;
     int64_t file_size;
-    TQ_TRY(tq_file_open(path, &fd, &file_size));
+    TQ_TRY(tq_data_open(path, &fd, &file_size));
     void *bytes = tq_allocate((size_t)member->size + 1);
     tq_status status = bytes ? tq_file_read_at(fd, member->offset, bytes, (size_t)member->size)
                              : tq_fail(TQ_ERR_MEMORY, "out of memory");
