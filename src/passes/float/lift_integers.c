@@ -106,13 +106,20 @@ static bool is_data(const tq_node *node, int i)
     return true;
 }
 
+/* A division that was of integers in the file truncates, as ONNX says. */
+static bool divides_integers(const tq_node *node)
+{
+    return tq_node_is(node, "Div") &&
+           tq_dtype_is_integer(tq_value_type(tq_node_output(node, 0))->dtype);
+}
+
 static bool computes_in_integers(const tq_node *node)
 {
     static const char *const names[] = { "Conv", "MatMul", "Gemm",      "Add",
                                          "Sub",  "Mul",    "Max",       "Min",
                                          "Clip", "Relu",   "ReduceSum", "Abs",
                                          "Neg",  "Pad",    "MaxPool",   "GlobalMaxPool" };
-    bool listed = is_pact(node) || tq_node_has_flag(node, TQ_OP_MOVES);
+    bool listed = is_pact(node) || tq_node_has_flag(node, TQ_OP_MOVES) || divides_integers(node);
     for (int i = 0; i < TQ_COUNT(names); i++)
         listed = listed || tq_node_is(node, names[i]);
     for (int i = 0; listed && i < tq_node_n_inputs(node); i++) {
