@@ -38,12 +38,21 @@ static void to_bool(const tq_op_run *run, tq_dtype from, int64_t n)
         ((uint8_t *)run->out[0])[i] = !(tq_load_f64(run->in[X], from, i) == 0.0);
 }
 
+/** The low four bits as a 4-bit integer. */
+static int64_t four_bits(int64_t v, tq_dtype to)
+{
+    const int64_t low = (int64_t)((uint64_t)v & 15);
+    return to == TQ_I4 && low > 7 ? low - 16 : low;
+}
+
 static void float_to_integer(const tq_op_run *run, tq_dtype from, tq_dtype to, int64_t n)
 {
-    const bool rounds = to == TQ_U4 || to == TQ_I4;
     for (int64_t i = 0; i < n; i++) {
         const double v = tq_load_f64(run->in[X], from, i);
-        tq_store_f64(run->out[0], to, i, isnan(v) ? 0.0 : rounds ? nearbyint(v) : trunc(v));
+        if (to == TQ_U4 || to == TQ_I4)
+            tq_store_i64(run->out[0], to, i, four_bits(tq_load_i64(run->in[X], from, i), to));
+        else
+            tq_store_f64(run->out[0], to, i, isnan(v) ? 0.0 : trunc(v));
     }
 }
 
@@ -66,10 +75,8 @@ static void integer_to_integer(const tq_op_run *run, tq_dtype from, tq_dtype to,
         const int64_t part = n - at < TQ_BLOCK ? n - at : TQ_BLOCK;
         tq_block_load(class, (const char *)run->in[X] + (size_t)at * tq_dtype_size(from), from, 1,
                       part, &block);
-        for (int64_t i = 0; i < part && (to == TQ_U4 || to == TQ_I4); i++) {
-            const int64_t low = (int64_t)(block.u64[i] & 15);
-            block.i64[i] = to == TQ_I4 && low > 7 ? low - 16 : low;
-        }
+        for (int64_t i = 0; i < part && (to == TQ_U4 || to == TQ_I4); i++)
+            block.i64[i] = four_bits(block.i64[i], to);
         tq_block_store(TQ_CLASS_I64, &block, part,
                        (char *)run->out[0] + (size_t)at * tq_dtype_size(to), to);
     }

@@ -68,14 +68,9 @@ static tq_status depth_infer(tq_op_types *t)
 static tq_status space_infer(tq_op_types *t)
 {
     int64_t b;
+    TQ_TRY(check_mode(t->attrs));
     TQ_TRY(check_block(t, &b));
     return to_deep(t->in[X], b, &t->out[0]);
-}
-
-static tq_status grad_infer(tq_op_types *t)
-{
-    TQ_TRY(check_mode(t->attrs));
-    return space_infer(t);
 }
 
 /** Strides of both sides over [N, C', H, b, W, b]. */
@@ -100,17 +95,12 @@ static void depth_reference(const tq_op_run *run)
 
 static void space_reference(const tq_op_run *run)
 {
-    move(run, run->out_types[0], false, false);
-}
-
-static void grad_reference(const tq_op_run *run)
-{
     move(run, run->out_types[0], is_crd(run->attrs), false);
 }
 
 static tq_status depth_gradient(tq_grad *g)
 {
-    return tq_grad_emit(g, X, "DepthToSpaceGrad", tq_grad_of_output(g, 0));
+    return tq_grad_emit(g, X, "SpaceToDepth", tq_grad_of_output(g, 0));
 }
 
 static tq_status space_gradient(tq_grad *g)
@@ -133,25 +123,13 @@ const tq_op tq_op_depth_to_space = {
     .bounds = tq_bounds_keep,
 };
 
-const tq_op tq_op_depth_to_space_grad = {
-    .entry = { .name = "DepthToSpaceGrad", .brief = "blocks of pixels back to channels" },
-    .domain = "truq",
-    .flags = TQ_OP_GRADIENT,
-    .inputs = { "dy" },
-    .outputs = { "dx" },
-    .attrs = { { .name = "blocksize", .kind = TQ_ATTR_INT },
-               { .name = "mode", .kind = TQ_ATTR_STRING, .s = "DCR" } },
-    .required_attrs = 1,
-    .infer = grad_infer,
-    .reference = grad_reference,
-};
-
 const tq_op tq_op_space_to_depth = {
     .entry = { .name = "SpaceToDepth", .brief = "blocks of pixels to channels" },
     .flags = TQ_OP_MOVES | TQ_OP_INTEGER,
     .inputs = { "input" },
     .outputs = { "output" },
-    .attrs = { { .name = "blocksize", .kind = TQ_ATTR_INT } },
+    .attrs = { { .name = "blocksize", .kind = TQ_ATTR_INT },
+               { .name = "mode", .kind = TQ_ATTR_STRING, .s = "DCR" } },
     .required_attrs = 1,
     .infer = space_infer,
     .reference = space_reference,

@@ -26,6 +26,14 @@ static int64_t python_modulo(int64_t p, int64_t q)
     return r != 0 && (r ^ q) < 0 ? r + q : r;
 }
 
+static double float_modulo(double p, double q)
+{
+    const double r = fmod(p, q);
+    if (r == 0.0)
+        return copysign(0.0, q);
+    return (q < 0.0) != (r < 0.0) ? r + q : r;
+}
+
 static uint64_t power_u64(uint64_t base, uint64_t exponent)
 {
     uint64_t power = 1;
@@ -49,7 +57,7 @@ TQ_BINARY(sub, p - q, (uint64_t)p - (uint64_t)q, p - q)
 TQ_BINARY(mul, p *q, (uint64_t)p *(uint64_t)q, p *q)
 TQ_BINARY(div_, p / q, quotient(p, q), q ? p / q : 0)
 TQ_BINARY(pow_, pow((double)p, (double)q), power_i64(p, q), power_u64(p, q))
-TQ_BINARY(modulo, fmod((double)p, (double)q), python_modulo(p, q), q ? p % q : 0)
+TQ_BINARY(modulo, float_modulo((double)p, (double)q), python_modulo(p, q), q ? p % q : 0)
 TQ_BINARY(remainder_, fmod((double)p, (double)q), q == 0 || q == -1 ? 0 : p % q, q ? p % q : 0)
 TQ_BINARY(equal, p == q, p == q, p == q)
 TQ_BINARY(greater, p > q, p > q, p > q)
@@ -57,7 +65,7 @@ TQ_BINARY(greater_or_equal, p >= q, p >= q, p >= q)
 TQ_BINARY(and_, p != 0 && q != 0, p &&q, p &&q)
 TQ_BINARY(or_, p != 0 || q != 0, p || q, p || q)
 TQ_BINARY(shift_left, 0, q<0 || q> 63 ? 0 : (uint64_t)p << q, q > 63 ? 0 : p << q)
-TQ_BINARY(shift_right, 0, q<0 || q> 63 ? 0 : (uint64_t)p >> q, q > 63 ? 0 : p >> q)
+TQ_BINARY(shift_right, 0, q<0 || q> 63 ? (p < 0 ? -1 : 0) : p >> q, q > 63 ? 0 : p >> q)
 
 static void run_binary(const tq_binary *f, const tq_op_run *run)
 {
@@ -153,9 +161,6 @@ static tq_status pow_infer(tq_op_types *t)
 static tq_status mod_infer(tq_op_types *t)
 {
     TQ_TRY(infer_numbers(t));
-    if (tq_dtype_is_float(t->in[A]->dtype) && !tq_attr_int(t->attrs, "fmod"))
-        return tq_fail(TQ_ERR_TYPE, "x is %s and fmod is 0; expected integers, or fmod 1",
-                       tq_type_text(t->in[A]).s);
     tq_known_arithmetic(t, mod_reference);
     return TQ_OK;
 }
@@ -178,7 +183,7 @@ static tq_status bit_shift_infer(tq_op_types *t)
     const char *direction = tq_attr_string(t->attrs, "direction");
     if (strcmp(direction, "LEFT") != 0 && strcmp(direction, "RIGHT") != 0)
         return tq_fail(TQ_ERR_VALUE, "direction is '%s'; expected LEFT or RIGHT", direction);
-    TQ_TRY(tq_op_need_dtype(t, A, 1 << TQ_U8 | 1 << TQ_U16 | 1 << TQ_U32 | 1 << TQ_U64));
+    TQ_TRY(tq_op_need_dtype(t, A, TQ_DTYPES_INTEGER & ARITHMETIC));
     return tq_op_infer_broadcast(t);
 }
 
@@ -397,7 +402,7 @@ const tq_op tq_op_mod = {
 };
 
 const tq_op tq_op_bit_shift = {
-    .entry = { .name = "BitShift", .brief = "unsigned integers shifted left or right" },
+    .entry = { .name = "BitShift", .brief = "integers shifted left or right" },
     .flags = TQ_OP_ELEMENTWISE | TQ_OP_INTEGER,
     .inputs = { "X", "Y" },
     .outputs = { "Z" },
