@@ -3,7 +3,8 @@
 #ifndef TQ_ONNX_INTERNAL_H
 #define TQ_ONNX_INTERNAL_H
 
-#include <truq/onnx.h>
+#include "onnx/onnx.h"
+
 #include <truq/op.h>
 
 #include <onnx.pb-c.h>
@@ -177,9 +178,5 @@ typedef struct tq_onnx_writer {
 
 /** Fills writer->nodes, used and domains: every node in the form of writer->opset. */
 tq_status tq_writer_add_nodes(tq_onnx_writer *writer);
-
-/** As tq_onnx_export, but constants leave the model file when they are more than `inline_limit`
- * bytes. */
-tq_status tq_onnx_write(const tq_graph *graph, const char *path, int opset, size_t inline_limit);
 
 #endif

@@ -1,6 +1,6 @@
 /* Graphs become ONNX files and come back the same. */
 #include "check.h"
-#include "onnx/onnx_internal.h"
+#include "onnx/onnx.h"
 
 #include <dirent.h>
 #include <unistd.h>
@@ -58,8 +58,8 @@ TEST(a_fake_quantised_network_comes_back_the_same)
 {
     check_round_trip(check_graph("graph \"q\" {\n"
                                  "  input x: f32[1,2];\n"
-                                 "  const p: f32[1] = {6};\n"
-                                 "  y = FakeQuantize(x, p) [quantizer=\"pact\", q_min=0, "
+                                 "  const lo: f32[1] = {0};\n  const hi: f32[1] = {6};\n"
+                                 "  y = FakeQuantize(x, lo, hi) [quantizer=\"pact\", q_min=0, "
                                  "n_levels=256, slot=\"output\"];\n"
                                  "  output y;\n"
                                  "}\n"),
@@ -155,6 +155,15 @@ TEST(what_has_no_form_in_an_opset_is_refused)
     check_refused("input x: f32[4] y = Relu(x)", 24, "opset 24 cannot be written");
 }
 
+static bool contains(const char *bytes, size_t size, const char *text)
+{
+    const size_t n = strlen(text);
+    for (size_t i = 0; i + n <= size; i++)
+        if (memcmp(bytes + i, text, n) == 0)
+            return true;
+    return false;
+}
+
 TEST(notes_of_exporters_are_attributes_in_opset_10_and_metadata_later)
 {
     for (int opset = 10; opset <= 17; opset += 7) {
@@ -164,7 +173,7 @@ TEST(notes_of_exporters_are_attributes_in_opset_10_and_metadata_later)
         void *bytes;
         size_t size;
         CHECK_OK(tq_file_read(path_of("m.onnx"), &bytes, &size));
-        CHECK_EQ(memmem(bytes, size, "truq.node", 9) == NULL, opset == 10);
+        CHECK_EQ(contains(bytes, size, "truq.node"), opset != 10);
         free(bytes);
     }
 }

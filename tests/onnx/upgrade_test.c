@@ -161,12 +161,10 @@ TEST(upsample_becomes_resize)
     tq_graph_destroy(graph);
 }
 
-TEST(an_attribute_with_a_value_that_is_not_implemented_is_unsupported)
+TEST(outputs_that_are_not_implemented_are_unsupported)
 {
-    message g = graph_xy(4, image), n = node("MaxPool", "p", "x", "y,indices");
-    attr_ints(&n, "kernel_shape", 2, (int64_t[]){ 2, 2 });
-    put(&g, 1, &n);
-    const message model = model_of(&g, 17);
+    const message n = node("Softmax", "s", "x", "y,z");
     tq_graph *graph;
-    CHECK_FAILS(read_model(&model, &graph), TQ_ERR_UNSUPPORTED, "node 'p' (MaxPool)");
+    CHECK_FAILS(read_node(&n, 17, 2, n4, &graph), TQ_ERR_UNSUPPORTED,
+                "node 's' (Softmax): has 2 outputs, 1 are supported");
 }
