@@ -91,7 +91,8 @@ static void add_results(cJSON *root, const tq_manifest *m)
     }
     cJSON *r = cJSON_AddObjectToObject(root, "results");
     add_number(r, "steps", (double)m->position->step);
-    add_number(r, "best_valid_top1", m->position->best_top1);
+    add_number(r, "best_top1", m->position->best_top1);
+    add_text(r, "best_of", m->options->valid ? "valid" : "train");
     add_number(r, "parameters", (double)m->n_parameters);
     add_number(r, "seconds", m->seconds);
     add_number(r, "images_per_s", m->images_per_s);

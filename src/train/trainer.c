@@ -317,13 +317,14 @@ static tq_status run_epochs(trainer *t)
         TQ_TRY(end_early(t, &last));
     else if (p->n_epochs > 0)
         last = p->epochs[p->n_epochs - 1];
-    *t->result = (tq_train_result){ .train_loss = last.train_loss,
-                                    .train_top1 = last.train_top1,
-                                    .valid_loss = last.valid_loss,
-                                    .valid_top1 = last.valid_top1,
-                                    .best_valid_top1 = p->best_top1,
-                                    .steps = p->step,
-                                    .seconds = tq_now() - t->clock.start };
+    *t->result =
+        (tq_train_result){ .train_loss = last.train_loss,
+                           .train_top1 = last.train_top1,
+                           .valid_loss = last.valid_loss,
+                           .valid_top1 = last.valid_top1,
+                           .best_valid_top1 = t->options->valid ? p->best_top1 : (double)NAN,
+                           .steps = p->step,
+                           .seconds = tq_now() - t->clock.start };
     return TQ_OK;
 }
 
