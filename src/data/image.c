@@ -89,12 +89,14 @@ tq_status tq_image_to_f32(tq_tensor *x, float divisor)
         tq_type_make(TQ_F32, 3, (int64_t[]){ n_c, x->type.dims[0], x->type.dims[1] });
     tq_tensor y;
     TQ_TRY(tq_tensor_init(&y, &type));
-    for (int64_t c = 0; c < n_c; c++) {
-        const uint8_t *from = (const uint8_t *)x->data + c;
-        float *to = (float *)y.data + c * n_pixels;
-        for (int64_t i = 0; i < n_pixels; i++)
-            to[i] = (float)from[i * n_c] / divisor;
-    }
+    float table[256];
+    for (int v = 0; v < 256; v++)
+        table[v] = (float)v / divisor;
+    const uint8_t *from = x->data;
+    float *to = y.data;
+    for (int64_t i = 0; i < n_pixels; i++)
+        for (int64_t c = 0; c < n_c; c++)
+            to[c * n_pixels + i] = table[*from++];
     tq_tensor_reset(x);
     *x = y;
     return TQ_OK;

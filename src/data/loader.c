@@ -4,8 +4,9 @@
  *   sample i     = transforms of data point i, random numbers keyed by (seed, epoch, i)
  *
  * so that a batch depends on nothing but options, epoch and its number. Workers take samples one by
- * one, in order; who ends a batch collates it. An error stays with its batch: the one of the lowest
- * sample, however many there are. Without workers the caller does all that when it asks. */
+ * one, in order, and copy each to its row of the batch. An error stays with its batch: the one of
+ * the lowest sample, however many there are. Without workers the caller does all that when it asks.
+ */
 #include "data_internal.h"
 
 #include <pthread.h>
@@ -19,8 +20,8 @@ static const uint64_t ORDER_KEY = UINT64_MAX;
 /** One batch on its way: slot b % N_SLOTS holds batch b. */
 typedef struct slot {
     int64_t n, n_done;
-    bool is_ready;
-    tq_tensor *samples;    /* [batch] */
+    bool is_ready, has_input;
+    tq_type *types;        /* [batch]: of the samples */
     int64_t *labels, *ids; /* [batch] */
     tq_tensor input;
     tq_status status;
@@ -87,49 +88,52 @@ static tq_status prepare_sample(tq_loader *loader, int64_t id, tq_tensor *out_x,
     return tq_wrap(status, "data point %lld of '%s'", (long long)id, loader->dataset->spec);
 }
 
-/** Stacks the samples along a new first dim, in their order. */
-static tq_status stack(const tq_loader *loader, slot *s)
+/** The batch's tensor for samples of this type: the first sample that is done decides. */
+static tq_status init_input(const tq_loader *loader, slot *s, const tq_type *sample)
 {
-    const tq_type *first = &s->samples[0].type;
-    tq_type type = *first;
-    size_t size;
-    TQ_TRY(tq_type_size(first, &size));
-    for (int64_t i = 1; i < s->n; i++)
-        if (!tq_type_equal(&s->samples[i].type, first))
-            return tq_fail(
-                TQ_ERR_SHAPE,
-                "data point %lld of '%s' is %s, data point %lld is %s: a batch needs one "
-                "shape; use a preset that resizes or crops",
-                (long long)s->ids[i], loader->dataset->spec, tq_type_text(&s->samples[i].type).s,
-                (long long)s->ids[0], tq_type_text(first).s);
+    tq_type type = *sample;
     if (type.rank == TQ_MAX_RANK)
         return tq_fail(TQ_ERR_SHAPE, "data points of '%s' have %d dims, at most %d",
                        loader->dataset->spec, type.rank, (int)TQ_MAX_RANK - 1);
     memmove(type.dims + 1, type.dims, (size_t)type.rank * sizeof *type.dims);
     type.rank++;
     type.dims[0] = s->n;
-    if (!s->input.buffer || !tq_type_equal(&s->input.type, &type)) {
-        tq_tensor_reset(&s->input);
-        TQ_TRY(tq_tensor_init(&s->input, &type));
-    }
-    for (int64_t i = 0; i < s->n; i++)
-        memcpy((char *)s->input.data + (size_t)i * size, s->samples[i].data, size);
+    s->has_input = true;
+    if (s->input.buffer && tq_type_equal(&s->input.type, &type))
+        return TQ_OK;
+    tq_tensor_reset(&s->input);
+    return tq_tensor_init(&s->input, &type);
+}
+
+/** Copies a sample to its row, if it has the shape of a row: check_types tells if it has not. */
+static void copy_to_row(slot *s, int64_t at, const tq_tensor *x)
+{
+    const size_t size = (size_t)tq_tensor_count(x) * tq_dtype_size(x->type.dtype);
+    const tq_type row =
+        tq_type_make(s->input.type.dtype, s->input.type.rank - 1, s->input.type.dims + 1);
+    if (tq_type_equal(&row, &x->type))
+        memcpy((char *)s->input.data + (size_t)at * size, x->data, size);
+}
+
+static tq_status check_types(const tq_loader *loader, const slot *s)
+{
+    for (int64_t i = 1; i < s->n; i++)
+        if (!tq_type_equal(&s->types[i], &s->types[0]))
+            return tq_fail(
+                TQ_ERR_SHAPE,
+                "data point %lld of '%s' is %s, data point %lld is %s: a batch needs one "
+                "shape; use a preset that resizes or crops",
+                (long long)s->ids[i], loader->dataset->spec, tq_type_text(&s->types[i]).s,
+                (long long)s->ids[0], tq_type_text(&s->types[0]).s);
     return TQ_OK;
 }
 
-static void drop_samples(slot *s)
-{
-    for (int64_t i = 0; i < s->n; i++)
-        tq_tensor_reset(&s->samples[i]);
-}
-
-/** Empties a slot for `n` samples. */
+/** Empties a slot for `n` samples; the memory of its input is kept. */
 static void clear(slot *s, int64_t n)
 {
-    drop_samples(s);
     tq_status_drop(s->status);
     s->status = TQ_OK;
-    s->is_ready = false;
+    s->is_ready = s->has_input = false;
     s->n = n;
     s->n_done = 0;
 }
@@ -143,8 +147,8 @@ static bool has_job(const tq_loader *loader)
            loader->job_batch < loader->first_held + N_SLOTS;
 }
 
-/** Does the next job; the lock is held before and after, not while it works. */
-static void do_job(tq_loader *loader)
+/** Takes the next sample off the list. */
+static slot *take_job(tq_loader *loader, int64_t *out_at)
 {
     const int64_t batch = loader->job_batch, at = loader->job_at;
     slot *s = &loader->slots[batch % N_SLOTS];
@@ -154,25 +158,47 @@ static void do_job(tq_loader *loader)
         loader->job_at = 0;
         loader->job_batch++;
     }
-    loader->n_busy++;
     s->ids[at] = loader->order[batch * loader->options.batch + at];
-    pthread_mutex_unlock(&loader->lock);
-    const tq_status status = prepare_sample(loader, s->ids[at], &s->samples[at], &s->labels[at]);
-    pthread_mutex_lock(&loader->lock);
-    if (status && (!s->status || at < s->failed_at)) {
-        tq_status_drop(s->status);
-        s->status = status;
-        s->failed_at = at;
-    } else {
+    *out_at = at;
+    return s;
+}
+
+/** Keeps the error of the lowest sample. */
+static void fail(slot *s, int64_t at, tq_status status)
+{
+    if (s->status && s->failed_at < at) {
         tq_status_drop(status);
+        return;
     }
+    tq_status_drop(s->status);
+    s->status = status;
+    s->failed_at = at;
+}
+
+/** Does the next job; the lock is held before and after, not while it works. */
+static void do_job(tq_loader *loader)
+{
+    int64_t at;
+    slot *s = take_job(loader, &at);
+    tq_tensor x = { 0 };
+    loader->n_busy++;
+    pthread_mutex_unlock(&loader->lock);
+    tq_status status = prepare_sample(loader, s->ids[at], &x, &s->labels[at]);
+    pthread_mutex_lock(&loader->lock);
+    if (!status && !s->has_input)
+        status = init_input(loader, s, &x.type);
+    if (status) {
+        fail(s, at, status);
+    } else if (s->input.buffer) {
+        s->types[at] = x.type;
+        pthread_mutex_unlock(&loader->lock);
+        copy_to_row(s, at, &x);
+        pthread_mutex_lock(&loader->lock);
+    }
+    tq_tensor_reset(&x);
     if (++s->n_done == s->n) {
-        if (!s->status) {
-            pthread_mutex_unlock(&loader->lock);
-            s->status = stack(loader, s);
-            pthread_mutex_lock(&loader->lock);
-        }
-        drop_samples(s);
+        if (!s->status)
+            s->status = check_types(loader, s);
         s->is_ready = true;
         pthread_cond_broadcast(&loader->done);
     }
@@ -209,10 +235,10 @@ static tq_status create_slots(tq_loader *loader)
     const size_t batch = (size_t)loader->options.batch;
     for (int i = 0; i < N_SLOTS; i++) {
         slot *s = &loader->slots[i];
-        s->samples = tq_allocate(batch * sizeof *s->samples);
+        s->types = tq_allocate(batch * sizeof *s->types);
         s->labels = tq_allocate(batch * sizeof *s->labels);
         s->ids = tq_allocate(batch * sizeof *s->ids);
-        if (!s->samples || !s->labels || !s->ids)
+        if (!s->types || !s->labels || !s->ids)
             return tq_fail(TQ_ERR_MEMORY, "out of memory: no batch of %zu", batch);
     }
     return TQ_OK;
@@ -290,7 +316,7 @@ void tq_loader_destroy(tq_loader *loader)
         slot *s = &loader->slots[i];
         clear(s, 0);
         tq_tensor_reset(&s->input);
-        free(s->samples);
+        free(s->types);
         free(s->labels);
         free(s->ids);
     }

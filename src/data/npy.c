@@ -209,7 +209,7 @@ static tq_status reorder(tq_tensor *tensor)
 static void normalise_bool(tq_tensor *tensor)
 {
     unsigned char *bytes = tensor->data;
-    for (int64_t i = 0; i < tq_tensor_count(tensor); i++)
+    for (int64_t i = 0, n = tq_tensor_count(tensor); i < n; i++)
         bytes[i] = bytes[i] != 0;
 }
 

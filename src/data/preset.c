@@ -81,7 +81,7 @@ static tq_status finish(const tq_pipeline *pipeline, tq_tensor *x)
                        tq_type_text(&x->type).s);
     const float scale = (float)pipeline->preset->scale;
     float *values = x->data;
-    for (int64_t i = 0; scale > 0 && i < tq_tensor_count(x); i++)
+    for (int64_t i = 0, n = scale > 0 ? tq_tensor_count(x) : 0; i < n; i++)
         values[i] *= scale;
     return TQ_OK;
 }

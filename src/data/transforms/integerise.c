@@ -22,7 +22,7 @@ static tq_status apply(const double *args, int n_args, int64_t height, int64_t w
     TQ_TRY(tq_require_f32(x, "Integerise"));
     const float half = rounding != 0 ? 0.5f : 0.0f;
     float *values = x->data;
-    for (int64_t i = 0; i < tq_tensor_count(x); i++)
+    for (int64_t i = 0, n = tq_tensor_count(x); i < n; i++)
         values[i] = tq_clipf(floorf(values[i] / scale + half), lo, hi);
     return TQ_OK;
 }

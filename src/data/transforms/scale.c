@@ -12,7 +12,7 @@ static tq_status apply(const double *args, int n_args, int64_t height, int64_t w
     TQ_TRY(tq_require_f32(x, "Scale"));
     const float a = (float)args[0], b = n_args > 1 ? (float)args[1] : 0.0f;
     float *values = x->data;
-    for (int64_t i = 0; i < tq_tensor_count(x); i++)
+    for (int64_t i = 0, n = tq_tensor_count(x); i < n; i++)
         values[i] = values[i] * a + b;
     return TQ_OK;
 }
