@@ -1,6 +1,7 @@
 /* Planning: a graph and concrete input types become slots (values) and steps (nodes in order), each
  * step with the first kernel that this CPU has and that accepts its types, else with the operator's
  * reference. */
+#include "base/base.h"
 #include "engine/engine_internal.h"
 
 #include <stdlib.h>
@@ -211,10 +212,9 @@ static tq_status make_plan(void *context)
 {
     plan *p = context;
     tq_engine *engine = p->engine;
+    engine->arena = tq_arena_create();
     p->scratch = tq_arena_create();
     engine->graph = tq_graph_clone(engine->original);
-    if (!engine->graph || !p->scratch)
-        return tq_fail(TQ_ERR_MEMORY, "no memory to plan the graph");
     TQ_TRY(tq_graph_sort(engine->graph));
     if (!engine->options.keep_all)
         tq_graph_sweep(engine->graph);
@@ -232,18 +232,16 @@ tq_status tq_engine_create(const tq_graph *graph, const tq_type *input_types, in
     if (n_inputs != tq_graph_n_inputs(graph))
         return tq_fail(TQ_ERR_VALUE, "the graph has %d inputs, %d types given",
                        tq_graph_n_inputs(graph), n_inputs);
-    tq_engine *engine = calloc(1, sizeof *engine);
+    tq_engine *engine = tq_allocate(sizeof *engine);
     if (!engine)
         return tq_fail(TQ_ERR_MEMORY, "no memory for an engine");
-    engine->arena = tq_arena_create();
     engine->original = graph;
     if (options)
         engine->options = *options;
     if (engine->options.n_shards <= 0)
         engine->options.n_shards = default_shards(input_types, n_inputs);
     plan p = { .engine = engine, .input_types = input_types, .n_inputs = n_inputs };
-    const tq_status status =
-        engine->arena ? tq_guard(make_plan, &p) : tq_fail(TQ_ERR_MEMORY, "no memory for an engine");
+    const tq_status status = tq_guard(make_plan, &p);
     tq_arena_destroy(p.scratch);
     if (status) {
         tq_engine_destroy(engine);

@@ -44,8 +44,8 @@ struct tq_dnnl_conv {
     dnnl_engine_t engine;
     dnnl_primitive_attr_t attr;
     conv_plan plans[2];
-    bench *benches; /* [n_plans][n_workers] */
-    void *packed;   /* constant weight */
+    bench *benches;    /* [n_plans][n_workers] */
+    tq_buffer *packed; /* constant weight */
     bool is_packed;
     size_t shared_size, worker_size, operand_offset[ROLES], scratchpad_offset;
 };
@@ -291,11 +291,9 @@ static tq_status make_parts(tq_dnnl_conv *conv)
     for (size_t i = 0; i < n; i++)
         TQ_TRY(make_bench(conv, &conv->plans[i / (size_t)conv->n_workers], &conv->benches[i]));
     lay_out_scratch(conv);
-    if (conv->options.weight_const && conv->plans[0].operands[WEIGHT].reorder) {
-        conv->packed = aligned_alloc(64, round_up(conv->plans[0].operands[WEIGHT].inner_size));
-        if (!conv->packed)
-            return tq_fail(TQ_ERR_MEMORY, "no memory for the packed weight");
-    }
+    const operand *weight = &conv->plans[0].operands[WEIGHT];
+    if (conv->options.weight_const && weight->reorder)
+        return tq_buffer_create(weight->inner_size, &conv->packed);
     return TQ_OK;
 }
 
@@ -345,7 +343,7 @@ void tq_dnnl_conv_destroy(tq_dnnl_conv *conv)
     dnnl_primitive_attr_destroy(conv->attr);
     dnnl_engine_destroy(conv->engine);
     free(conv->benches);
-    free(conv->packed);
+    tq_buffer_release(conv->packed);
     free(conv);
 }
 
@@ -445,8 +443,8 @@ static void *pack_weight(tq_dnnl_conv *conv, const float *weight, char *shared, 
     if (!o->reorder)
         return (void *)(uintptr_t)weight;
     if (conv->is_packed)
-        return conv->packed;
-    void *packed = conv->packed ? conv->packed : shared;
+        return tq_buffer_data(conv->packed);
+    void *packed = conv->packed ? tq_buffer_data(conv->packed) : shared;
     point(conv->benches[0].scratchpad, scratch + conv->scratchpad_offset);
     const int threads = tq_dnnl_single_thread();
     reorder(o, &conv->benches[0], WEIGHT, weight, packed, false);
