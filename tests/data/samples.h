@@ -1,4 +1,4 @@
-/* Small image files, written by Pillow, and the CRC-32 of the RGB bytes that Pillow reads from them. */
+/* Small image files, written by Pillow, and the CRC-32 of the RGB bytes that Pillow reads. */
 #ifndef TRUQ_TESTS_DATA_SAMPLES_H
 #define TRUQ_TESTS_DATA_SAMPLES_H
 
@@ -209,7 +209,8 @@ static const struct sample {
 } samples[] = {
     { "jpeg_420", sample_jpeg_420, sizeof sample_jpeg_420, 0x6cfe08a6, 18, 27 },
     { "jpeg_422", sample_jpeg_422, sizeof sample_jpeg_422, 0x59a600f8, 18, 27 },
-    { "jpeg_444_progressive", sample_jpeg_444_progressive, sizeof sample_jpeg_444_progressive, 0xd5952aae, 9, 27 },
+    { "jpeg_444_progressive", sample_jpeg_444_progressive, sizeof sample_jpeg_444_progressive, 0xd5952aae, 9,
+      27 },
     { "jpeg_grey", sample_jpeg_grey, sizeof sample_jpeg_grey, 0xa6e9d2e7, 18, 27 },
     { "jpeg_cmyk", sample_jpeg_cmyk, sizeof sample_jpeg_cmyk, 0xc9a8ea89, 18, 27 },
     { "png_rgb", sample_png_rgb, sizeof sample_png_rgb, 0x53e887b5, 6, 5 },
