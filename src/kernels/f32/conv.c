@@ -62,6 +62,7 @@ static tq_status prepare_grad_weight(const tq_op_run *r, void **state)
 
 const tq_kernel tq_kernel_f32_conv = {
     .entry = { .name = "Conv", .brief = "onednn" },
+    .needs = TQ_DNNL_NEEDS,
     .accepts = accepts_conv,
     .prepare = prepare_conv,
     .scratch_size = tq_conv_operator_scratch_size,
@@ -71,6 +72,7 @@ const tq_kernel tq_kernel_f32_conv = {
 
 const tq_kernel tq_kernel_f32_conv_grad_input = {
     .entry = { .name = "ConvGradInput", .brief = "onednn" },
+    .needs = TQ_DNNL_NEEDS,
     .accepts = accepts_grad_input,
     .prepare = prepare_grad_input,
     .scratch_size = tq_conv_operator_scratch_size,
@@ -80,6 +82,7 @@ const tq_kernel tq_kernel_f32_conv_grad_input = {
 
 const tq_kernel tq_kernel_f32_conv_grad_weight = {
     .entry = { .name = "ConvGradWeight", .brief = "onednn" },
+    .needs = TQ_DNNL_NEEDS,
     .accepts = accepts_grad_weight,
     .prepare = prepare_grad_weight,
     .scratch_size = tq_conv_operator_scratch_size,

@@ -77,6 +77,7 @@ static tq_status prepare_grad_weight(const tq_op_run *r, void **state)
 
 const tq_kernel tq_kernel_f32_conv_transpose = {
     .entry = { .name = "ConvTranspose", .brief = "onednn" },
+    .needs = TQ_DNNL_NEEDS,
     .accepts = accepts_transpose,
     .prepare = prepare_transpose,
     .scratch_size = tq_conv_operator_scratch_size,
@@ -86,6 +87,7 @@ const tq_kernel tq_kernel_f32_conv_transpose = {
 
 const tq_kernel tq_kernel_f32_conv_transpose_grad_input = {
     .entry = { .name = "ConvTransposeGradInput", .brief = "onednn" },
+    .needs = TQ_DNNL_NEEDS,
     .accepts = accepts_grad_input,
     .prepare = prepare_grad_input,
     .scratch_size = tq_conv_operator_scratch_size,
@@ -95,6 +97,7 @@ const tq_kernel tq_kernel_f32_conv_transpose_grad_input = {
 
 const tq_kernel tq_kernel_f32_conv_transpose_grad_weight = {
     .entry = { .name = "ConvTransposeGradWeight", .brief = "onednn" },
+    .needs = TQ_DNNL_NEEDS,
     .accepts = accepts_grad_weight,
     .prepare = prepare_grad_weight,
     .scratch_size = tq_conv_operator_scratch_size,

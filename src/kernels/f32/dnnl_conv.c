@@ -74,6 +74,13 @@ void tq_dnnl_restore_threads(int n)
         omp_set_num_threads(n);
 }
 
+void tq_dnnl_limit_level(void)
+{
+    if (!(tq_cpu_flags() &
+          TQ_CPU_AVX512F)) /* fails once it is in use, and need not be said twice */
+        (void)dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx2);
+}
+
 static size_t round_up(size_t size)
 {
     return (size + 63) / 64 * 64;
@@ -307,6 +314,7 @@ tq_status tq_dnnl_conv_create(const tq_conv_shape *shape, const tq_conv_options 
     conv->options = *options;
     conv->n_shards = count_shards(shape, options);
     conv->n_workers = options->pool ? tq_pool_size(options->pool) : 1;
+    tq_dnnl_limit_level();
     const int threads = tq_dnnl_single_thread();
     const tq_status status = make_parts(conv);
     tq_dnnl_restore_threads(threads);

@@ -15,6 +15,12 @@ tq_status tq_dnnl_status(dnnl_status_t status, const char *doing);
 int tq_dnnl_single_thread(void);
 void tq_dnnl_restore_threads(int n);
 
+/** oneDNN obeys TRUQ_CPU too: called before anything of it is made. */
+void tq_dnnl_limit_level(void);
+
+/** Kernels on oneDNN are not for the portable level. */
+enum { TQ_DNNL_NEEDS = TQ_CPU_AVX2 | TQ_CPU_FMA };
+
 /** Geometry of a convolution, in its own terms whichever of its three products is wanted:
  *  src [n, ic, in...], weight [oc, ic / groups, kernel...], dst [n, oc, out...]. */
 typedef struct tq_conv_shape {

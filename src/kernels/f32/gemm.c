@@ -65,6 +65,14 @@ static bool are_f32(const tq_op_run *run)
     return tq_type_count(run->out_types[0]) > 0;
 }
 
+static tq_status prepare(const tq_op_run *run, void **out_state)
+{
+    (void)run;
+    *out_state = NULL;
+    tq_dnnl_limit_level();
+    return TQ_OK;
+}
+
 static bool accepts_gemm(const tq_op_run *run)
 {
     return are_f32(run);
@@ -146,12 +154,16 @@ static void run_matmul(const tq_op_run *run, void *state)
 
 const tq_kernel tq_kernel_f32_gemm = {
     .entry = { .name = "Gemm", .brief = "onednn" },
+    .needs = TQ_DNNL_NEEDS,
     .accepts = accepts_gemm,
+    .prepare = prepare,
     .run = run_gemm,
 };
 
 const tq_kernel tq_kernel_f32_matmul = {
     .entry = { .name = "MatMul", .brief = "onednn" },
+    .needs = TQ_DNNL_NEEDS,
     .accepts = accepts_matmul,
+    .prepare = prepare,
     .run = run_matmul,
 };
