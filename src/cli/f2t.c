@@ -1,0 +1,122 @@
+/* truq f2t: a fake-quantised network becomes one of integers, proven not to overflow. */
+#include "dump.h"
+
+#include <string.h>
+
+typedef struct scales {
+    int n;
+    const char *names[TQ_LIST_MAX + 1];
+    double values[TQ_LIST_MAX + 1];
+} scales;
+
+/** --input-scale S for all inputs, then each --input NAME:SCALE (a name may hold colons). */
+static tq_status parse_scales(tq_cli *cli, double all, const tq_list *list, scales *out)
+{
+    if (all != 0.0) {
+        if (all < 0.0)
+            return tq_fail(TQ_ERR_USAGE, "--input-scale is %g; expected a positive number", all);
+        out->names[out->n] = NULL;
+        out->values[out->n++] = all;
+    }
+    for (int i = 0; i < list->n; i++) {
+        const char *colon = strrchr(list->items[i], ':');
+        double value;
+        if (!colon || colon == list->items[i] || !tq_options_number(colon + 1, &value) ||
+            !(value > 0.0))
+            return tq_fail(TQ_ERR_USAGE, "--input takes NAME:SCALE such as input:0.0078, not '%s'",
+                           list->items[i]);
+        out->names[out->n] =
+            tq_arena_strndup(cli->arena, list->items[i], (size_t)(colon - list->items[i]));
+        out->values[out->n++] = value;
+    }
+    return TQ_OK;
+}
+
+static tq_status parse_shift(const char *text, int *out)
+{
+    int64_t shift = -1;
+    if (strcmp(text, "auto") != 0 && (!tq_options_integer(text, &shift) || shift < 0 || shift > 62))
+        return tq_fail(TQ_ERR_USAGE, "--shift takes auto or 0 to 62, not '%s'", text);
+    *out = (int)shift;
+    return TQ_OK;
+}
+
+static tq_status check_editors(const tq_cli *cli, const tq_list *editors)
+{
+    const tq_entry *entry;
+    for (int i = 0; i < editors->n; i++)
+        TQ_TRY(tq_registry_find(cli->registry, TQ_KIND_EDITOR, editors->items[i], &entry));
+    return TQ_OK;
+}
+
+static tq_status print_summary(tq_cli *cli, const tq_graph *graph)
+{
+    tq_proof_row *rows;
+    int n, bits = 0;
+    bool proven;
+    TQ_TRY(tq_proof_run(graph, cli->arena, &rows, &n, &proven));
+    for (int i = 0; i < n; i++)
+        while (bits < 63 &&
+               (rows[i].inner_lo < -(INT64_C(1) << bits) || rows[i].inner_hi >= INT64_C(1) << bits))
+            bits++;
+    tq_print("%d integer nodes for backend %s, %s; the widest number inside takes %d bits\n", n,
+             tq_graph_meta(graph, "backend"), proven ? "proven not to overflow" : "not proven",
+             bits + 1);
+    return TQ_OK;
+}
+
+static tq_status run(tq_cli *cli)
+{
+    const char *model = NULL, *out = NULL, *shift = "auto", *rounding = NULL;
+    double input_scale = 0.0;
+    tq_list inputs = { 0 }, editors = { 0 };
+    tq_dump dump = { .cli = cli };
+    tq_edit edit = { 0 };
+    tq_f2t_options f2t = { .backend = "generic" };
+    const tq_option options[] = {
+        TQ_ARG("FQ.onnx", &model, "calibrated or trained fake-quantised network"),
+        TQ_OPT_STRING(0, "backend", "NAME", &f2t.backend, "target ('truq list backends')"),
+        TQ_OPT_LIST('i', "input", "NAME:SCALE", &inputs, "scale of an input"),
+        TQ_OPT_NUMBER(0, "input-scale", "S", &input_scale,
+                      "scale of all inputs; 0: their quantisers' or what the model remembers"),
+        TQ_OPT_STRING(0, "shift", "auto|K", &shift,
+                      "of requantisations: as large as the proof allows, or K everywhere; 24 is "
+                      "QuantLib's arithmetic"),
+        TQ_OPT_LIST(0, "editor", "NAME", &editors,
+                    "run this editor too, before the conversion ('truq list editors')"),
+        TQ_OPT_STRING(0, "rounding", "half-up", &rounding,
+                      "convert activations of another rounding as half-up"),
+        TQ_OPT_STRING(0, "dump-after", "EDITOR", &edit.dump_after,
+                      "print the network after this editor, or after all"),
+        TQ_OPT_FLAG(0, "log", &dump.log, "print each edit"),
+        TQ_OPT_OUT(&out, "TQ.onnx", "where to write the integer network"),
+        TQ_OPT_END,
+    };
+    TQ_TRY(tq_options_parse(cli, options));
+    scales s = { 0 };
+    TQ_TRY(parse_scales(cli, input_scale, &inputs, &s));
+    TQ_TRY(parse_shift(shift, &f2t.shift));
+    if (rounding && strcmp(rounding, "half-up") != 0)
+        return tq_fail(TQ_ERR_USAGE, "--rounding takes half-up, not '%s'", rounding);
+    TQ_TRY(check_editors(cli, &editors));
+    TQ_TRY(tq_dump_prepare(&dump, &edit));
+    TQ_TRY(tq_cli_check_output(out));
+    f2t.force_half_up = rounding != NULL;
+    f2t.n_input_scales = s.n;
+    f2t.input_names = s.names;
+    f2t.input_scales = s.values;
+    f2t.n_editors = editors.n;
+    f2t.editors = editors.items;
+    tq_graph **graph;
+    TQ_TRY(tq_cli_load(cli, model, NULL, &graph));
+    TQ_TRY(tq_wrap(tq_f2t_run(graph, &f2t, &edit), "'%s'", model));
+    TQ_TRY(print_summary(cli, *graph));
+    return tq_cli_save(cli, *graph, out);
+}
+
+const tq_command tq_command_f2t = {
+    .entry = { .name = "f2t", .brief = "fake- to true-quantised: integers only, proven" },
+    .examples = { "f2t fake.onnx -o true.onnx",
+                  "f2t fake.onnx --backend dory --input input:0.0206 -o true.onnx" },
+    .run = run,
+};

@@ -1,0 +1,173 @@
+/* truq: the command. Finds the subcommand, runs it under a guard, closes what it opened, prints one
+ * line when it failed. Exit status: 0 done, 1 failed or bad input, 2 wrong usage, 3 not
+ * supported. */
+#include "cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TQ_COMMAND(name) extern const tq_command tq_command_##name;
+#include "commands.def"
+#undef TQ_COMMAND
+
+static const tq_command *const commands[] = {
+#define TQ_COMMAND(name) &tq_command_##name,
+#include "commands.def"
+};
+
+enum { DONE = 0, FAILED = 1, USAGE = 2, UNSUPPORTED = 3 };
+
+/** A file must never get the number of a closed standard stream. */
+static void hold_standard_streams(void)
+{
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+            (void)open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY); /* use of it still fails */
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write */
+}
+
+static int exit_status_of(tq_status status)
+{
+    switch (tq_status_code(status)) {
+    case TQ_ERR_USAGE:
+        return USAGE;
+    case TQ_ERR_UNSUPPORTED:
+        return UNSUPPORTED;
+    default:
+        return FAILED;
+    }
+}
+
+/** One line, whatever names from files hold. */
+static int report(tq_status status)
+{
+    if (!status)
+        return DONE;
+    const int exit_status = exit_status_of(status);
+    fputs("truq: ", stderr);
+    for (const char *c = tq_status_text(status); *c; c++)
+        fputc((unsigned char)*c < 32 || *c == 127 ? '?' : *c, stderr);
+    fputc('\n', stderr);
+    tq_status_drop(status);
+    return exit_status;
+}
+
+/** Did all that was printed arrive? */
+static int flush(int exit_status)
+{
+    errno = 0;
+    const bool failed = fflush(stdout) != 0 || ferror(stdout);
+    if (!failed || exit_status != DONE)
+        return exit_status;
+    fprintf(stderr, "truq: cannot write to standard output: %s\n",
+            errno ? strerror(errno) : "it failed");
+    return FAILED;
+}
+
+static void print_commands(void)
+{
+    tq_print("truq %s: quantised neural networks, from float to integers\n\n"
+             "usage: truq COMMAND ...    ('truq COMMAND --help' explains one)\n\n",
+             TQ_VERSION);
+    for (int i = 0; i < TQ_COUNT(commands); i++)
+        tq_print("  %-10s %s\n", commands[i]->entry.name, commands[i]->entry.brief);
+    tq_print("  %-10s %s\n  %-10s %s\n", "help", "show this, or explain a command", "version",
+             "show the version");
+}
+
+static const char *join(tq_arena *arena, int argc, char **argv)
+{
+    const char *line = "truq";
+    for (int i = 1; i < argc; i++)
+        line = tq_arena_printf(arena, "%s %s", line, argv[i]);
+    return line;
+}
+
+static tq_status run_command(void *context)
+{
+    tq_cli *cli = context;
+    return cli->command->run(cli);
+}
+
+/** Runs one command; argv[0] is its name. */
+static tq_status run(tq_cli *cli, int argc, char **argv)
+{
+    const tq_entry *entry;
+    tq_status status = tq_registry_find(cli->registry, TQ_KIND_COMMAND, argv[0], &entry);
+    if (status) {
+        const tq_status wrong = tq_fail(TQ_ERR_USAGE, "%s", tq_status_text(status));
+        tq_status_drop(status);
+        return wrong;
+    }
+    cli->command = (const tq_command *)(const void *)entry;
+    cli->argc = argc - 1;
+    cli->argv = argv + 1;
+    status = tq_guard(run_command, cli);
+    for (int i = 0; i < TQ_COUNT(cli->graphs); i++)
+        tq_graph_destroy(cli->graphs[i]);
+    for (int i = 0; i < TQ_COUNT(cli->datasets); i++)
+        tq_dataset_close(cli->datasets[i]);
+    if (cli->helped) {
+        tq_status_drop(status);
+        status = TQ_OK;
+    }
+    return status;
+}
+
+static bool is(const char *word, const char *name)
+{
+    return strcmp(word, name) == 0 || (strncmp(word, "--", 2) == 0 && !strcmp(word + 2, name));
+}
+
+static tq_status dispatch(tq_cli *cli, int argc, char **argv)
+{
+    if (argc < 2 || ((is(argv[1], "help") || !strcmp(argv[1], "-h")) && argc == 2)) {
+        print_commands();
+        return TQ_OK;
+    }
+    if (is(argv[1], "version")) {
+        tq_print("truq %s\n", TQ_VERSION);
+        return TQ_OK;
+    }
+    if (is(argv[1], "help"))
+        return run(cli, 2, (char *[]){ argv[2], (char *)"--help", NULL });
+    if (argv[1][0] == '-')
+        return tq_fail(TQ_ERR_USAGE, "unknown option '%s'; 'truq --help' shows all commands",
+                       argv[1]);
+    return run(cli, argc - 1, argv + 1);
+}
+
+typedef struct main_call {
+    int argc;
+    char **argv;
+    tq_registry *registry;
+    tq_arena *arena;
+} main_call;
+
+static tq_status run_main(void *context)
+{
+    main_call *call = context;
+    call->registry = tq_registry_create();
+    call->arena = tq_arena_create();
+    TQ_TRY(tq_builtin_register(call->registry));
+    for (int i = 0; i < TQ_COUNT(commands); i++)
+        TQ_TRY(tq_registry_add(call->registry, TQ_KIND_COMMAND, &commands[i]->entry));
+    tq_cli cli = { .registry = call->registry,
+                   .command_line = join(call->arena, call->argc, call->argv),
+                   .arena = call->arena };
+    return dispatch(&cli, call->argc, call->argv);
+}
+
+int main(int argc, char **argv)
+{
+    hold_standard_streams();
+    main_call call = { .argc = argc, .argv = argv };
+    const tq_status status = tq_guard(run_main, &call);
+    tq_arena_destroy(call.arena);
+    tq_registry_destroy(call.registry);
+    return flush(report(status));
+}

@@ -1,0 +1,169 @@
+/* truq train: trains a float or a fake-quantised network. */
+#include "cli.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+typedef struct training {
+    const char *model, *data, *valid, *preset, *partition, *out;
+    int64_t seed, n_threads, n_shards;
+    tq_train_options train;
+} training;
+
+/** What the recipe of a fake-quantised network says of its training; otherwise plain SGD. */
+static void choose_optimizer(const tq_cli *cli, const tq_graph *graph, tq_train_options *train)
+{
+    const char *name = tq_graph_meta(graph, "recipe");
+    const tq_entry *entry = name ? tq_registry_get(cli->registry, TQ_KIND_RECIPE, name) : NULL;
+    const tq_recipe *recipe = (const tq_recipe *)(const void *)entry;
+    if (train->optimizer)
+        return;
+    if (tq_graph_stage(graph) != TQ_STAGE_FAKE)
+        train->optimizer = "sgd";
+    else
+        train->optimizer = recipe && recipe->optimizer ? recipe->optimizer : "pactsgd";
+}
+
+static tq_status check(tq_cli *cli, training *t)
+{
+    tq_train_options *o = &t->train;
+    if (!o->run_folder)
+        o->run_folder = tq_arena_printf(cli->arena, "%s.run", t->out);
+    if (strcmp(o->bn, "train") != 0 && strcmp(o->bn, "freeze") != 0)
+        return tq_fail(TQ_ERR_USAGE, "--bn takes train or freeze, not '%s'", o->bn);
+    TQ_TRY(tq_cli_check_output(t->out));
+    return tq_cli_check_folder(o->run_folder);
+}
+
+static tq_status open_data(tq_cli *cli, training *t)
+{
+    TQ_TRY(tq_cli_data(cli, t->data, t->partition, TQ_PARTITION_TRAIN, &t->train.train));
+    if (t->valid)
+        return tq_cli_data(cli, t->valid, NULL, TQ_PARTITION_VALID, &t->train.valid);
+    return t->partition ? TQ_OK : tq_cli_held_out(cli, t->data, &t->train.valid);
+}
+
+static void print_result(const tq_train_result *r)
+{
+    tq_print("%" PRId64 " steps in %.0f s", r->steps, r->seconds);
+    if (isfinite(r->train_loss))
+        tq_print(", train loss %.4f", r->train_loss);
+    if (isfinite(r->train_top1))
+        tq_print(", train top-1 %.2f %%", r->train_top1);
+    if (isfinite(r->valid_loss))
+        tq_print(", valid loss %.4f", r->valid_loss);
+    if (isfinite(r->valid_top1))
+        tq_print(", valid top-1 %.2f %% (best %.2f %%)", r->valid_top1, r->best_valid_top1);
+    tq_print("\n");
+}
+
+static tq_status train(tq_cli *cli, training *t)
+{
+    tq_graph **graph;
+    const char *preset_name;
+    TQ_TRY(check(cli, t));
+    TQ_TRY(tq_cli_load(cli, t->model, NULL, &graph));
+    TQ_TRY(open_data(cli, t));
+    TQ_TRY(tq_cli_preset(cli, t->preset, *graph, NULL, t->train.train, &t->train.preset,
+                         &preset_name));
+    choose_optimizer(cli, *graph, &t->train);
+    tq_graph_set_meta(*graph, "preset", preset_name);
+    tq_meter meter = tq_meter_make(false);
+    t->train.seed = (uint64_t)t->seed;
+    t->train.n_threads = (int)t->n_threads;
+    t->train.n_shards = (int)t->n_shards;
+    t->train.progress = tq_meter_show;
+    t->train.context = &meter;
+    tq_train_result result;
+    const tq_status status = tq_train(*graph, &t->train, &result);
+    tq_meter_clear(&meter);
+    TQ_TRY(status);
+    print_result(&result);
+    return tq_cli_save(cli, *graph, t->out);
+}
+
+static tq_status run(tq_cli *cli)
+{
+    training t = { .train = {
+                       .registry = cli->registry,
+                       .command_line = cli->command_line,
+                       .loss = NULL,
+                       .params = { .momentum = -1.0, .weight_decay = -1.0, .pact_decay = -1.0 },
+                       .schedule = "constant",
+                       .epochs = 1,
+                       .batch = 64,
+                       .bn = "train" } };
+    tq_train_options *o = &t.train;
+    t.n_shards = 16;
+    double lr = (double)NAN, momentum = (double)NAN, decay = (double)NAN, pact_decay = (double)NAN;
+    const tq_option options[] = {
+        TQ_ARG("MODEL", &t.model, "float or calibrated fake-quantised network"),
+        TQ_OPT_DATA(&t.data),
+        TQ_OPT_STRING(0, "valid", "D", &t.valid,
+                      "dataset to validate on; default: the held-out part of a divided dataset"),
+        TQ_OPT_PRESET(&t.preset),
+        TQ_OPT_PARTITION(&t.partition, "train"),
+        TQ_OPT_INT('e', "epochs", "N", &o->epochs, 1, 1000000, "times through the data"),
+        TQ_OPT_INT(0, "steps", "N", &o->max_steps, 0, INT64_MAX, "stop after N batches; 0: never"),
+        TQ_OPT_INT('b', "batch", "B", &o->batch, 1, 65536, "images a step"),
+        TQ_OPT_NUMBER(0, "lr", "L", &lr, "learning rate; default: the optimiser's, 0.01 for sgd"),
+        TQ_OPT_STRING(0, "optimizer", "O", &o->optimizer,
+                      "sgd, adam, adagrad, pactsgd, pactadam, pactadagrad; default: sgd, for "
+                      "fake-quantised networks what their recipe says"),
+        TQ_OPT_NUMBER(0, "momentum", "M", &momentum, "default: the optimiser's, 0.9"),
+        TQ_OPT_FLAG(0, "nesterov", &o->params.nesterov, "Nesterov's momentum"),
+        TQ_OPT_NUMBER(0, "weight-decay", "W", &decay, "default: the optimiser's"),
+        TQ_OPT_NUMBER(0, "pact-decay", "W", &pact_decay,
+                      "weight decay of clipping bounds; default: the optimiser's, 0.001"),
+        TQ_OPT_STRING(0, "schedule", "S", &o->schedule, "constant, cosine, step:EPOCHS,FACTOR"),
+        TQ_OPT_NUMBER(0, "warmup", "N", &o->warmup_epochs, "epochs of linear warm-up"),
+        TQ_OPT_STRING(0, "loss", "NAME", &o->loss, "cross-entropy or mse; default: cross-entropy"),
+        TQ_OPT_STRING(0, "target", "T", &o->target,
+                      "labels, input or npz:KEY; default: what the loss takes"),
+        TQ_OPT_NUMBER(0, "label-smoothing", "E", &o->label_smoothing, "of cross-entropy"),
+        TQ_OPT_STRING(0, "bn", "MODE", &o->bn,
+                      "batch norms: train (statistics move) or freeze (they stay)"),
+        TQ_OPT_INT('s', "seed", "S", &t.seed, 0, INT64_MAX, "of shuffling, augmentation, dropout"),
+        TQ_OPT_THREADS(&t.n_threads),
+        TQ_OPT_INT(0, "shards", "N", &t.n_shards, 1, 1024,
+                   "pieces a batch is cut into: the bits depend on it, not on threads"),
+        TQ_OPT_STRING(0, "run", "DIR", &o->run_folder,
+                      "checkpoint, best.onnx, manifest.json; default: OUT.onnx.run"),
+        TQ_OPT_INT(0, "checkpoint-every", "N", &o->checkpoint_every, 0, INT64_MAX,
+                   "steps between checkpoints; 0: one an epoch"),
+        TQ_OPT_FLAG(0, "resume", &o->resume, "continue from the run folder's checkpoint"),
+        TQ_OPT_OUT(&t.out, "OUT.onnx", "where to write the trained network"),
+        TQ_OPT_END,
+    };
+    TQ_TRY(tq_options_parse(cli, options));
+    const struct {
+        const char *name;
+        double given;
+        double *target;
+        bool positive;
+    } numbers[] = { { "lr", lr, &o->params.lr, true },
+                    { "momentum", momentum, &o->params.momentum, false },
+                    { "weight-decay", decay, &o->params.weight_decay, false },
+                    { "pact-decay", pact_decay, &o->params.pact_decay, false } };
+    for (int i = 0; i < TQ_COUNT(numbers); i++) {
+        if (isnan(numbers[i].given))
+            continue;
+        if (numbers[i].given < 0.0 || (numbers[i].positive && numbers[i].given == 0.0))
+            return tq_fail(TQ_ERR_USAGE, "--%s is %g; expected a positive number", numbers[i].name,
+                           numbers[i].given);
+        *numbers[i].target = numbers[i].given;
+    }
+    return train(cli, &t);
+}
+
+const tq_command tq_command_train = {
+    .entry = { .name = "train", .brief = "trains a float or a fake-quantised network" },
+    .details = "Same seed, data and shards: the same bits, for any number of threads and after "
+               "--resume.",
+    .examples = { "train net.onnx --data tar:train.tar --preset cifar10 --epochs 30 --schedule "
+                  "cosine -o net2.onnx",
+                  "train fake.onnx --data tar:train.tar --epochs 1 --optimizer pactsgd -o "
+                  "fq.onnx" },
+    .run = run,
+};
