@@ -221,13 +221,14 @@ static tq_status run_data(calibration *c)
     if (!o->data)
         return tq_fail(TQ_ERR_STATE, "quantizer '%s' is placed by data: calibration needs some",
                        tq_node_name(c->probes[0].node));
-    tq_loader_options loader = { .preset = o->preset, .n_workers = o->n_threads };
+    tq_loader_options loader = { .preset = o->preset };
     TQ_TRY(tq_loader_options_for(c->graph, &loader));
     loader.batch = tq_batch_for(c->graph, o->batch > 0 ? o->batch : 32);
     if (o->n_batches > 0 && o->n_batches <= INT64_MAX / loader.batch)
         loader.limit = o->n_batches * loader.batch;
     TQ_TRY(build_running(c));
     TQ_TRY(tq_pool_create(o->n_threads, &c->pool));
+    loader.n_workers = tq_pool_size(c->pool);
     TQ_TRY(tq_loader_create(o->registry, o->data, &loader, &c->loader));
     c->engines = (tq_engines){ .graph = c->running, .pool = c->pool, .n_inputs = 1 };
     const int64_t n_batches = tq_loader_n_batches(c->loader);

@@ -217,6 +217,7 @@ static tq_status prepare(evaluation *e)
     TQ_TRY(tq_loader_options_for(e->graph, &loader));
     loader.batch = tq_batch_for(e->graph, o->batch > 0 ? o->batch : 64);
     TQ_TRY(tq_pool_create(o->n_threads, &e->pool));
+    loader.n_workers = tq_pool_size(e->pool);
     TQ_TRY(tq_loader_create(o->registry, o->data, &loader, &e->loader));
     e->engines = (tq_engines){ .graph = e->graph, .pool = e->pool, .n_inputs = 1 };
     e->room = o->limit > 0 && o->limit < o->data->n ? o->limit : o->data->n;

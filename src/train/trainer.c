@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { UPDATE_PIECE = 16384 };
+enum { UPDATE_PIECE = 16384, CACHE = 512 << 20 /* bytes of decoded images */ };
 
 /** A run of elements of one parameter: updates go piece by piece over the threads. */
 typedef struct piece {
@@ -402,11 +402,12 @@ static tq_status open_data(trainer *t)
                                  .batch = o->batch,
                                  .shuffle = TQ_SHUFFLE_EPOCH,
                                  .seed = o->seed,
-                                 .n_workers = o->n_threads };
+                                 .cache_bytes = o->epochs > 1 ? (size_t)CACHE : 0 };
     TQ_TRY(tq_loader_options_for(t->graph, &loader));
     TQ_TRY(tq_targets_open(o->train, o->target, t->building.loss->wants_labels, &t->targets));
     TQ_TRY(tq_pool_create(o->n_threads, &t->pool));
     t->building.pool = t->pool;
+    loader.n_workers = tq_pool_size(t->pool);
     TQ_TRY(tq_loader_create(o->registry, o->train, &loader, &t->loader));
     const int64_t n_batches = tq_loader_n_batches(t->loader);
     if (n_batches < 1)
