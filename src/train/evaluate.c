@@ -211,9 +211,7 @@ static tq_status prepare(evaluation *e)
 {
     const tq_eval_options *o = e->options;
     TQ_TRY(tq_check_observed(e->graph));
-    tq_loader_options loader = { .preset = o->preset,
-                                 .limit = o->limit,
-                                 .n_workers = o->n_threads };
+    tq_loader_options loader = { .preset = o->preset, .limit = o->limit };
     TQ_TRY(tq_loader_options_for(e->graph, &loader));
     loader.batch = tq_batch_for(e->graph, o->batch > 0 ? o->batch : 64);
     TQ_TRY(tq_pool_create(o->n_threads, &e->pool));
