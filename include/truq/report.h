@@ -67,11 +67,11 @@ TQ_API const char *tq_report_stages(const tq_road_stage *stages, int n, bool jso
 /** One value that two networks have in common. */
 typedef struct tq_layer_difference {
     const char *name, *op;       /* of the value in A, and what makes it there */
-    double step;                 /* scale of its grid; 0: it has none */
+    double step;                 /* scale of its grid; 0: it has none, or is an accumulator */
     double max_difference;       /* in real units */
     double max_steps;            /* in steps; without a grid in units of the largest |a| times 2^-8 */
-    double equal;                /* percent of elements within half a step */
-    bool diverges;               /* some element is further than half a step away */
+    double equal;                /* percent of elements within half a step (without a grid: 1e-5, relative) */
+    bool diverges;               /* some element is further away */
 } tq_layer_difference;
 
 typedef struct tq_compare_options {

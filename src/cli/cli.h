@@ -141,12 +141,15 @@ bool tq_options_integer(const char *text, int64_t *out);
 /** To standard output; main finds out whether it arrived. */
 void tq_print(const char *format, ...) TQ_PRINTF(1, 2);
 
-/** Progress of loops: a bar on a terminal, else plain lines: one an epoch, or every 10 %. */
+/** Progress of loops: a bar on a terminal, else plain lines: one an epoch, or every 10 % of what
+ *  takes longer than a few seconds. */
 typedef struct tq_meter {
     bool silent; /* no plain lines (--json) */
     bool terminal, drawn;
+    bool said; /* a line in this phase */
     int64_t tenths, last_epoch;
     const char *last_phase;
+    double last_time;
 } tq_meter;
 tq_meter tq_meter_make(bool silent);
 void tq_meter_show(void *meter, const tq_progress *progress); /* a tq_progress_fn */

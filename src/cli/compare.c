@@ -234,7 +234,9 @@ static tq_status run(tq_cli *cli)
 const tq_command tq_command_compare = {
     .entry = { .name = "compare", .brief = "equal predictions of two networks; where they part" },
     .details = "Steps are those of the grid a value lies on; without a grid, 1/256 of its largest "
-               "magnitude.\nA layer diverges when an element is further than half a step away.",
+               "magnitude.\nA layer diverges when an element is more than half a step away "
+               "(without a grid: "
+               "1e-5, relative).",
     .examples = { "compare fake.onnx true.onnx --data tar:test.tar --layers",
                   "compare a.csv b.csv" },
     .run = run,

@@ -201,7 +201,9 @@ static tq_status unknown(const tq_cli *cli, const tq_option *options, const char
         }
     }
     if (nearest)
-        return usage(cli, "unknown option '%s'; did you mean '--%s'?", shown, nearest);
+        return tq_fail(TQ_ERR_USAGE,
+                       "unknown option '%s'; did you mean '--%s'? ('truq %s --help' shows all)",
+                       shown, nearest, cli->command->entry.name);
     return usage(cli, "unknown option '%s'", shown);
 }
 

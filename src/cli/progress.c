@@ -5,9 +5,10 @@
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { BAR = 24 };
+enum { BAR = 24, PAUSE = 2 /* seconds */ };
 
 tq_meter tq_meter_make(bool silent)
 {
@@ -53,19 +54,37 @@ static void draw(tq_meter *meter, const tq_progress *p)
     meter->drawn = true;
 }
 
-/** A line an epoch; where there is one epoch or none, a line every 10 %. */
-static void print_line(tq_meter *meter, const tq_progress *p)
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/** Is it time for a line? At the end of an epoch; else after 10 % more, if that took a while. */
+static bool is_due(tq_meter *meter, const tq_progress *p)
 {
     const bool same = meter->last_phase && !strcmp(meter->last_phase, p->phase);
-    if (!same || meter->last_epoch != p->epoch)
+    const bool ends = p->batch >= p->n_batches;
+    const int64_t tenths = p->n_batches > 0 ? 10 * p->batch / p->n_batches : 10;
+    if (!same || meter->last_epoch != p->epoch) {
         meter->tenths = 0;
+        meter->said = false;
+        meter->last_time = now();
+    }
     meter->last_phase = p->phase;
     meter->last_epoch = p->epoch;
-    const int64_t tenths = p->n_batches > 0 ? 10 * p->batch / p->n_batches : 10;
-    const bool ends = p->batch >= p->n_batches;
-    if (p->n_epochs > 1 ? !ends : tenths <= meter->tenths)
-        return;
+    if (ends)
+        return p->n_epochs > 0 || meter->said;
+    if (p->n_epochs > 1 || tenths <= meter->tenths || now() - meter->last_time < PAUSE)
+        return false;
     meter->tenths = tenths;
+    meter->last_time = now();
+    return meter->said = true;
+}
+
+static void print_line(const tq_progress *p)
+{
     char numbers[160];
     numbers_text(p, numbers, sizeof numbers);
     tq_print("%s %" PRId64 " %%%s\n", p->phase,
@@ -76,13 +95,12 @@ static void print_line(tq_meter *meter, const tq_progress *p)
 void tq_meter_show(void *context, const tq_progress *progress)
 {
     tq_meter *meter = context;
-    if (meter->terminal)
+    if (meter->terminal && progress->batch < progress->n_batches) {
         draw(meter, progress);
-    else if (!meter->silent)
-        print_line(meter, progress);
-    if (meter->terminal && progress->batch >= progress->n_batches) {
-        tq_meter_clear(meter);
-        if (!meter->silent && progress->n_epochs > 0)
-            print_line(meter, progress); /* epochs stay to be read */
+        return;
     }
+    tq_meter_clear(meter);
+    const bool stays = !meter->terminal || progress->n_epochs > 0; /* to be read later */
+    if (is_due(meter, progress) && stays && !meter->silent)
+        print_line(progress);
 }

@@ -8,7 +8,8 @@
 #include <math.h>
 #include <string.h>
 
-enum { BATCH = 8 }; /* every value stays in memory */
+enum { BATCH = 8 };              /* every value stays in memory */
+static const double SAME = 1e-5; /* relative: values without a grid are the same */
 
 /** A value of each, and what was seen of them. */
 typedef struct pair {
@@ -61,10 +62,12 @@ static double fake_step(const tq_node *node)
 static double step_of(const tq_value *value)
 {
     double scale;
-    if (tq_value_meta_f64(value, "quant.scale", &scale))
-        return scale;
-    if (tq_dtype_is_integer(tq_value_type(value)->dtype))
-        return 1.0;
+    const tq_dtype dtype = tq_value_type(value)->dtype;
+    if (tq_dtype_is_integer(dtype)) {
+        if (tq_dtype_size(dtype) > 2 && tq_value_meta_f64(value, "quant.scale", &scale))
+            return 0.0; /* an accumulator: so fine that its steps mean nothing */
+        return tq_value_meta_f64(value, "quant.scale", &scale) ? scale : 1.0;
+    }
     const tq_node *producer = tq_value_producer(value);
     if (producer && tq_node_is(producer, "FakeQuantize"))
         return fake_step(producer);
@@ -170,12 +173,11 @@ static tq_status compare_pair(const comparison *c, pair *p)
     int64_t zero_a, zero_b;
     real_form(p->a, &scale_a, &zero_a);
     real_form(p->b, &scale_b, &zero_b);
-    const double half = p->step > 0.0 ? 0.5 * p->step : 0.0;
     for (int64_t i = 0; i < n; i++) {
         const double x = scale_a * (tq_load_f64(a->data, a->type.dtype, i) - (double)zero_a);
         const double y = scale_b * (tq_load_f64(b->data, b->type.dtype, i) - (double)zero_b);
         const double difference = isnan(x) && isnan(y) ? 0.0 : fabs(x - y);
-        p->n_equal += difference <= half;
+        p->n_equal += difference <= (p->step > 0.0 ? 0.5 * p->step : SAME * fmax(fabs(x), 1.0));
         p->max_difference =
             isnan(difference) ? (double)INFINITY : fmax(p->max_difference, difference);
         p->max_magnitude = fmax(p->max_magnitude, fabs(x));

@@ -97,6 +97,26 @@ static bool is_default(const tq_op *op, const tq_attr *attr)
     return false;
 }
 
+static bool all_are(const tq_attr *attr, int64_t value)
+{
+    for (int i = 0; i < attr->n; i++)
+        if (attr->ints[i] != value)
+            return false;
+    return true;
+}
+
+/** What a reader takes for granted of windows: step 1, no padding, the size of the weight. */
+static bool is_plain(const tq_node *node, const tq_attr *attr)
+{
+    if (attr->kind != TQ_ATTR_INTS)
+        return false;
+    if (strcmp(attr->name, "kernel_shape") == 0)
+        return tq_node_is_const_from(node, 1);
+    if (strcmp(attr->name, "pads") == 0)
+        return all_are(attr, 0);
+    return (!strcmp(attr->name, "strides") || !strcmp(attr->name, "dilations")) && all_are(attr, 1);
+}
+
 const char *tq_report_node(const tq_node *node, tq_arena *arena)
 {
     const tq_attrs *attrs = tq_node_attrs(node);
@@ -111,7 +131,7 @@ const char *tq_report_node(const tq_node *node, tq_arena *arena)
     }
     for (int i = 0; i < tq_attrs_count(attrs); i++) {
         const tq_attr *attr = tq_attrs_at(attrs, i);
-        if (is_default(tq_node_op(node), attr))
+        if (is_default(tq_node_op(node), attr) || is_plain(node, attr))
             continue;
         tq_string_printf(&text, "%s%s=%s", any ? ", " : "", attr->name, attr_text(arena, attr));
         any = true;
