@@ -105,6 +105,15 @@ F(softplus)
 {
     return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x));
 }
+F(mish)
+{
+    return x * tanh(softplus(x, p));
+}
+F(mish_d)
+{
+    const double t = tanh(softplus(x, p));
+    return t + x * (1.0 - t * t) * sigmoid(x, p);
+}
 F(softsign)
 {
     return x / (1.0 + fabs(x));
@@ -236,6 +245,7 @@ UNARY(hard_sigmoid, "HardSigmoid", hard_sigmoid, hard_sigmoid_d, "alpha x + beta
       TQ_FLOAT("alpha", 0.2f), TQ_FLOAT("beta", 0.5f))
 UNARY(hard_swish, "HardSwish", hard_swish, hard_swish_d, "x clip(x / 6 + 1/2, 0, 1)", { 0 })
 UNARY(softplus, "Softplus", softplus, sigmoid, "log(1 + e^x)", { 0 })
+UNARY(mish, "Mish", mish, mish_d, "x tanh(log(1 + e^x))", { 0 })
 UNARY(softsign, "Softsign", softsign, softsign_d, "x / (1 + |x|)", { 0 })
 UNARY(erf, "Erf", erf_, erf_d, "error function", { 0 })
 UNARY(gelu, "Gelu", gelu, gelu_d, "Gaussian error linear unit", TQ_STRING("approximate", "none"))
