@@ -7,7 +7,7 @@
  *
  * On codes it is SumPool with scale / d; where d varies the sums are first multiplied by lcm(d) /
  * d[o]. */
-#include "ops/pool.h"
+#include "ops/pool_internal.h"
 
 #include <string.h>
 

@@ -7,8 +7,8 @@
  *   x  [N, C, ...] f32;  scale, bias, mean, var  [C] f32.  k is formed in double; sums are double.
  *
  * On codes it composes into scale and offset, and needs no node. */
-#include "ops/batch_norm.h"
-#include "ops/codes.h"
+#include "ops/batch_norm_internal.h"
+#include "ops/codes_internal.h"
 
 #include <math.h>
 

@@ -8,7 +8,7 @@
  *   dx = scale r (dy - dbias / m - (x - mu) r dscale / m)
  *
  * saved_mean = mu and saved_invstd = r serve the gradient. Sums are double, in order of n and i. */
-#include "ops/batch_norm.h"
+#include "ops/batch_norm_internal.h"
 
 #include <math.h>
 

@@ -5,7 +5,7 @@
  * min and max are scalars of x's dtype, absent: no bound; where min > max, y = max. NaN stays NaN.
  * Any numeric dtype; the gradient is f32. On codes it is a clip still to be applied by the next
  * Requant. */
-#include "ops/codes.h"
+#include "ops/codes_internal.h"
 
 #include <math.h>
 

@@ -7,7 +7,7 @@
  *   [ sum_i min(w_i lo, w_i hi),  sum_i max(w_i lo, w_i hi) ]
  *
  * and each of its parts, whatever the order, in the same with 0 joined to every term. */
-#include "ops/codes.h"
+#include "ops/codes_internal.h"
 
 #include <math.h>
 

@@ -7,7 +7,7 @@
  *   b  [M]                    optional
  *
  * dx and dw are ConvGradInput and ConvGradWeight, db is the sum of dy over all but its channels. */
-#include "ops/conv.h"
+#include "ops/conv_internal.h"
 
 enum { X, W, B };
 

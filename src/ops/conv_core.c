@@ -4,7 +4,7 @@
  *
  * so the loops run over taps first and then over the rows of outputs for which the tap lies inside
  * x; a row is a contiguous run of y and a strided run of x. */
-#include "ops/conv_core.h"
+#include "ops/conv_core_internal.h"
 
 #include <string.h>
 

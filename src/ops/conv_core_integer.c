@@ -1,6 +1,6 @@
 /* Direct convolution of integers: the loops of conv_core.c on codes. Arithmetic is modulo 2^32 (or
  * 2^64 for i64), in unsigned words, so that every order of summation gives the same bits. */
-#include "ops/conv_core.h"
+#include "ops/conv_core_internal.h"
 
 typedef struct integer_pair {
     const tq_conv_integer *a;

@@ -4,7 +4,7 @@
  *   dw[m, c, k] = sum_{n, o} dy[n, m, o] * x[n, c, o * stride - pad + k * dilation]
  *
  * Both take the operand whose gradient they are as last input, for its shape alone. */
-#include "ops/conv.h"
+#include "ops/conv_internal.h"
 
 enum { DY, W, X };    /* of ConvGradInput */
 enum { DY_, X_, W_ }; /* of ConvGradWeight */

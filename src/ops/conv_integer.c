@@ -6,7 +6,7 @@
  *   x_zero_point  one element of x's dtype;  w_zero_point  one, or [M], of w's dtype
  *
  * Padding stands for real 0, so it counts as x_zero_point and adds nothing. */
-#include "ops/conv.h"
+#include "ops/conv_internal.h"
 
 enum { X, W, X_ZERO_POINT, W_ZERO_POINT };
 

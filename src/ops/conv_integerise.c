@@ -5,7 +5,7 @@
  * The sum is the new code; sx sw[m] its scale and the bias its offset, both lazy: the next
  * FakeQuantize turns them into one Requant. Codes wider than 8 bits (a sum pool's) take Conv on
  * int32 instead. */
-#include "ops/conv.h"
+#include "ops/conv_internal.h"
 
 #include <math.h>
 

@@ -6,7 +6,7 @@
  *   x  [N, M, out...],  w  [M, C / G, kernel...],  b  [C] optional,  y  [N, C, in...]      all f32
  *
  * in = stride * (out - 1) + output_padding + extent - pads, or as output_shape or auto_pad say. */
-#include "ops/conv.h"
+#include "ops/conv_internal.h"
 
 enum { X, W, B };
 enum { DY, W_IN, X_IN }; /* of ConvTransposeGradInput */

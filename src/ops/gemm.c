@@ -6,7 +6,7 @@
  *
  * Gradients are Gemm again: with G = alpha * dy, da' = G b'^T and db' = a'^T G; dc = beta * dy
  * summed to c's shape. */
-#include "ops/matmul_core.h"
+#include "ops/matmul_core_internal.h"
 
 #include <math.h>
 

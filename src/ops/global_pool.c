@@ -5,7 +5,7 @@
  *
  * f32 (sums in double); GlobalMaxPool also on integers. On codes the mean is GlobalSumPool, scale /
  * size. */
-#include "ops/pool.h"
+#include "ops/pool_internal.h"
 
 #include <string.h>
 

@@ -4,7 +4,7 @@
  *   y[n, c] = (x[n, c] - mean) / sqrt(var + epsilon) * scale[c] + bias[c]
  *
  * with mean and biased variance over the plane x[n, c]. f32; sums in double. */
-#include "ops/batch_norm.h"
+#include "ops/batch_norm_internal.h"
 
 #include <math.h>
 

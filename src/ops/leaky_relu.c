@@ -5,7 +5,7 @@
  *
  * LeakyRelu has one slope, the attribute alpha; PRelu's is an input that broadcasts to x. f32. On
  * codes a table, so 8-bit codes with one scale are needed. */
-#include "ops/codes.h"
+#include "ops/codes_internal.h"
 
 #include <math.h>
 

@@ -5,7 +5,7 @@
  *
  *   da = dy b^T, db = a^T dy, each summed over the batches that broadcast it. Two plain matrices
  * use Gemm for both; any other case has MatMulGradA and MatMulGradB. */
-#include "ops/matmul_core.h"
+#include "ops/matmul_core_internal.h"
 
 enum { A, B };
 enum { DY, OTHER, SELF }; /* of the gradients */

@@ -1,7 +1,7 @@
 /* The loops of matrix products. c is built row by row: for each k the row of b, times one element
  * of a, is added to the row of c; where b's columns are not adjacent the same sums are formed one
  * by one, in the same order of k, so that the result does not depend on the layout. */
-#include "ops/matmul_core.h"
+#include "ops/matmul_core_internal.h"
 
 /* ---- shapes ------------------------------------------------------------------------------- */
 

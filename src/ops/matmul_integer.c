@@ -4,7 +4,7 @@
  *
  *   a, b  u8 or i8;  a_zero_point  one element or one per row;  b_zero_point  one or one per
  * column. */
-#include "ops/matmul_core.h"
+#include "ops/matmul_core_internal.h"
 
 enum { A, B, A_ZERO_POINT, B_ZERO_POINT };
 

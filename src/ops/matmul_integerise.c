@@ -4,7 +4,7 @@
  *
  * scale and offset lazy. A constant b may have a scale per column; two activations have one scale
  * each. Codes wider than 8 bits take MatMul on int32. */
-#include "ops/matmul_core.h"
+#include "ops/matmul_core_internal.h"
 
 #include <math.h>
 

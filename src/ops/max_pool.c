@@ -7,7 +7,7 @@
  *
  * NaN wins over numbers. Padding never wins; a window that sees only padding gives the smallest
  * number. */
-#include "ops/pool.h"
+#include "ops/pool_internal.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* Windows of pools, one output at a time. Taps in the padding are left out: padding never wins a
  * maximum and adds nothing to a sum. */
-#include "ops/pool.h"
+#include "ops/pool_internal.h"
 
 #include "ops/integer_rules_internal.h"
 

@@ -6,7 +6,7 @@
  * No axes: all of them, or none with noop_with_empty_axes. Floats f32, f64 are computed in double,
  * integers modulo 2^64, in row-major order of the reduced axes; ReduceMean of integers truncates
  * toward zero. NaN in x is NaN in y. */
-#include "ops/reduce.h"
+#include "ops/reduce_internal.h"
 
 #include <math.h>
 

@@ -1,6 +1,6 @@
 /* Gradients of ReduceSum and ReduceMean: every element gets dy of its group, over the group's size
  * for the mean. x gives the shape only. f32, f64. */
-#include "ops/reduce.h"
+#include "ops/reduce_internal.h"
 
 enum { X, DY, AXES };
 

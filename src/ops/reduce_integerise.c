@@ -5,8 +5,8 @@
  * All spatial axes of [N, C, ...] are GlobalSumPool; any others ReduceSum on codes widened to
  * int32. */
 #include "ops/integer_rules_internal.h"
-#include "ops/pool.h"
-#include "ops/reduce.h"
+#include "ops/pool_internal.h"
+#include "ops/reduce_internal.h"
 
 #include <math.h>
 

@@ -4,7 +4,7 @@
  *
  * NaN stays NaN. Any float or signed integer dtype; the gradient is f32. On codes it is a clip
  * still to be applied: the next FakeQuantize takes it into its Requant. */
-#include "ops/codes.h"
+#include "ops/codes_internal.h"
 
 #include <math.h>
 

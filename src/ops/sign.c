@@ -3,7 +3,7 @@
  * to 22.
  *
  * Integers saturate: Abs and Neg of -128 as i8 are 127. */
-#include "ops/codes.h"
+#include "ops/codes_internal.h"
 
 #include <math.h>
 

@@ -4,7 +4,7 @@
  *   y = sum over taps inside x      x [N, C, ...] u8, i8 or i32; y i32
  *
  * Padding adds code 0. */
-#include "ops/pool.h"
+#include "ops/pool_internal.h"
 
 static const uint32_t dtypes = TQ_DTYPES_CODES | TQ_DTYPE_BIT(TQ_I32);
 

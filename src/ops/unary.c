@@ -4,7 +4,7 @@
  *
  * Source: ONNX operators, opset 13 to 22; Gelu arXiv:1606.08415, Selu arXiv:1706.02515, HardSwish
  * arXiv:1905.02244. */
-#include "ops/codes.h"
+#include "ops/codes_internal.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* Conv, ConvTranspose, ConvInteger against their definitions. */
 #include "evaluate.h"
 
-#include "ops/conv_core.h"
+#include "ops/conv_core_internal.h"
 
 /* One random case of the definition, with whatever the graph's attributes say. */
 static double by_hand(const tq_conv *c, const float *x, const float *w, const float *b,

@@ -1,10 +1,10 @@
 /* What Conv, ConvTranspose and ConvInteger and their gradients share beside the maps of
- * conv_core.h. */
-#ifndef TQ_OPS_CONV_H
-#define TQ_OPS_CONV_H
+ * conv_core_internal.h. */
+#ifndef TQ_OPS_CONV_INTERNAL_H
+#define TQ_OPS_CONV_INTERNAL_H
 
-#include "ops/codes.h"
-#include "ops/conv_core.h"
+#include "ops/codes_internal.h"
+#include "ops/conv_core_internal.h"
 
 /* Rows of the attribute tables. */
 #define TQ_WINDOW_ATTRS                                                                            \

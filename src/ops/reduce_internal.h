@@ -1,8 +1,8 @@
 /* What the reductions share: which axes go, and walking kept and reduced axes apart. */
-#ifndef TQ_OPS_REDUCE_H
-#define TQ_OPS_REDUCE_H
+#ifndef TQ_OPS_REDUCE_INTERNAL_H
+#define TQ_OPS_REDUCE_INTERNAL_H
 
-#include "ops/codes.h"
+#include "ops/codes_internal.h"
 
 /** Axes of x split into those that stay and those that are reduced, each in order, with strides of
  * x. */

@@ -1,7 +1,7 @@
 /* Convolution as three bilinear maps between the planes of x [N, C, in...], w [M, C / groups,
  * kernel...] and y [N, M, out...]; Conv, ConvTranspose and their gradients are each one of them. */
-#ifndef TQ_OPS_CONV_CORE_H
-#define TQ_OPS_CONV_CORE_H
+#ifndef TQ_OPS_CONV_CORE_INTERNAL_H
+#define TQ_OPS_CONV_CORE_INTERNAL_H
 
 #include "ops/ops.h"
 

@@ -1,8 +1,8 @@
 /* What the pools share. */
-#ifndef TQ_OPS_POOL_H
-#define TQ_OPS_POOL_H
+#ifndef TQ_OPS_POOL_INTERNAL_H
+#define TQ_OPS_POOL_INTERNAL_H
 
-#include "ops/codes.h"
+#include "ops/codes_internal.h"
 
 #define TQ_POOL_ATTRS                                                                              \
     TQ_STRING("auto_pad", "NOTSET"), TQ_INT("ceil_mode", 0), TQ_INTS("dilations", 0, NULL),        \

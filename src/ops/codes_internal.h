@@ -1,7 +1,7 @@
 /* What integer rules and bounds of the operators share: grids of operands, constant weights, and
  * bounds of sums of products. */
-#ifndef TQ_OPS_CODES_H
-#define TQ_OPS_CODES_H
+#ifndef TQ_OPS_CODES_INTERNAL_H
+#define TQ_OPS_CODES_INTERNAL_H
 
 #include "ops/ops.h"
 

@@ -1,6 +1,6 @@
 /* What the batch norms share. x is [N, C, ...]; everything else has one value a channel. */
-#ifndef TQ_OPS_BATCH_NORM_H
-#define TQ_OPS_BATCH_NORM_H
+#ifndef TQ_OPS_BATCH_NORM_INTERNAL_H
+#define TQ_OPS_BATCH_NORM_INTERNAL_H
 
 #include "ops/ops.h"
 

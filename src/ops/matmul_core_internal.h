@@ -1,8 +1,8 @@
 /* Matrix products: batches of c [m, n] = a [m, k] b [k, n], any strides. */
-#ifndef TQ_OPS_MATMUL_CORE_H
-#define TQ_OPS_MATMUL_CORE_H
+#ifndef TQ_OPS_MATMUL_CORE_INTERNAL_H
+#define TQ_OPS_MATMUL_CORE_INTERNAL_H
 
-#include "ops/codes.h"
+#include "ops/codes_internal.h"
 
 typedef struct tq_matmul {
     int64_t m, k, n;
