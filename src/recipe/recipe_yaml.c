@@ -236,6 +236,7 @@ static tq_status read_settings(const context *c, const tq_yaml *root, tq_recipe 
     TQ_TRY(read_name(c, root, "pipeline", TQ_KIND_PIPELINE, &out->pipeline));
     TQ_TRY(read_name(c, root, "optimizer", TQ_KIND_OPTIMIZER, &out->optimizer));
     TQ_TRY(tq_yaml_bool(root, "head_per_tensor", &out->head_per_tensor));
+    TQ_TRY(tq_yaml_bool(root, "fuse_activations", &out->fuse_activations));
     TQ_TRY(tq_yaml_int(root, "epochs", 0, 1000000, &out->epochs));
     TQ_TRY(tq_yaml_number(root, "lr", &out->lr));
     if (!(out->lr > 0.0))
@@ -246,10 +247,10 @@ static tq_status read_settings(const context *c, const tq_yaml *root, tq_recipe 
 tq_status tq_recipe_read(const tq_registry *registry, const tq_yaml *root, tq_arena *arena,
                          tq_recipe *out)
 {
-    static const char *const keys[] = { "name",     "brief",           "base",
-                                        "pipeline", "head_per_tensor", "optimizer",
-                                        "lr",       "epochs",          "rules",
-                                        NULL };
+    static const char *const keys[] = {
+        "name", "brief",  "base",  "pipeline", "head_per_tensor", "fuse_activations", "optimizer",
+        "lr",   "epochs", "rules", NULL
+    };
     TQ_TRY(tq_yaml_check_keys(root, keys));
     context c = { .registry = registry, .arena = arena };
     *out = (tq_recipe){ .pipeline = "f2f", .optimizer = "pactsgd", .lr = 0.001, .epochs = 1 };

@@ -40,6 +40,7 @@ const tq_recipe tq_recipe_pact8 = {
     .n_rules = TQ_COUNT(rules),
     .rules = rules,
     .head_per_tensor = true,
+    .fuse_activations = true,
     .optimizer = "pactsgd",
     .lr = 0.001,
     .epochs = 1,
