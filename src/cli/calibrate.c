@@ -19,7 +19,7 @@ static tq_status run(tq_cli *cli)
         TQ_OPT_END,
     };
     TQ_TRY(tq_options_parse(cli, options));
-    TQ_TRY(tq_cli_check_output(out));
+    TQ_TRY(tq_cli_check_output(cli, out));
     tq_graph **graph;
     const char *preset_name;
     TQ_TRY(tq_cli_load(cli, model, NULL, &graph));

@@ -163,9 +163,10 @@ void tq_meter_clear(tq_meter *meter);
 tq_status tq_cli_load(tq_cli *cli, const char *path, const char *dialect, tq_graph ***out_slot);
 /** A slot for a graph that is made. */
 tq_graph **tq_cli_slot(tq_cli *cli);
-/** Could `path` be written? To be asked before long work. */
-tq_status tq_cli_check_output(const char *path);
-tq_status tq_cli_check_folder(const char *path);
+/** Could this file be written, could files be made in this folder (made later)? To be asked before
+ *  long work. */
+tq_status tq_cli_check_output(tq_cli *cli, const char *path);
+tq_status tq_cli_check_folder(tq_cli *cli, const char *path);
 /** Exports and says so. */
 tq_status tq_cli_save(tq_cli *cli, const tq_graph *graph, const char *path);
 

@@ -2,6 +2,7 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -50,9 +51,21 @@ static const char *folder_of(tq_arena *arena, const char *path)
                            : tq_arena_strndup(arena, path, (size_t)(slash - path));
 }
 
-static tq_status check_output(tq_arena *arena, const char *path)
+/** Can a file be made in this folder? Asked by making one: permissions alone do not say. */
+static tq_status probe(tq_arena *arena, const char *path, const char *folder)
 {
-    const char *folder = folder_of(arena, path);
+    const char *temp = tq_arena_printf(arena, "%s/.truq-%ld.tmp", folder, (long)getpid());
+    const int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return tq_fail(TQ_ERR_IO, "cannot write '%s': folder '%s': %s", path, folder,
+                       strerror(errno));
+    close(fd);
+    unlink(temp);
+    return TQ_OK;
+}
+
+tq_status tq_cli_check_output(tq_cli *cli, const char *path)
+{
     struct stat info;
     if (stat(path, &info) == 0) {
         if (S_ISDIR(info.st_mode))
@@ -62,31 +75,16 @@ static tq_status check_output(tq_arena *arena, const char *path)
         if (access(path, W_OK) != 0)
             return tq_fail(TQ_ERR_IO, "cannot write '%s': %s", path, strerror(errno));
     }
-    if (stat(folder, &info) != 0)
-        return tq_fail(TQ_ERR_IO, "cannot write '%s': folder '%s': %s", path, folder,
-                       strerror(errno));
-    if (!S_ISDIR(info.st_mode))
-        return tq_fail(TQ_ERR_IO, "cannot write '%s': '%s' is no folder", path, folder);
-    if (access(folder, W_OK | X_OK) != 0)
-        return tq_fail(TQ_ERR_IO, "cannot write '%s': folder '%s': %s", path, folder,
-                       strerror(errno));
-    return TQ_OK;
+    return probe(cli->arena, path, folder_of(cli->arena, path));
 }
 
-tq_status tq_cli_check_output(const char *path)
+tq_status tq_cli_check_folder(tq_cli *cli, const char *path)
 {
-    tq_arena *arena = tq_arena_create();
-    const tq_status status = check_output(arena, path);
-    tq_arena_destroy(arena);
-    return status;
-}
-
-tq_status tq_cli_check_folder(const char *path)
-{
-    TQ_TRY(tq_folder_create(path));
-    if (access(path, W_OK | X_OK) != 0)
-        return tq_fail(TQ_ERR_IO, "cannot write into folder '%s': %s", path, strerror(errno));
-    return TQ_OK;
+    struct stat info;
+    const char *there = path; /* the nearest that exists */
+    while (stat(there, &info) != 0 && errno == ENOENT && strcmp(there, ".") != 0)
+        there = folder_of(cli->arena, there);
+    return probe(cli->arena, path, there);
 }
 
 /* ---- data ---- */
@@ -164,11 +162,11 @@ tq_status tq_cli_preset(tq_cli *cli, const char *asked, const tq_graph *graph,
                         const tq_graph *other, const tq_dataset *data, const tq_preset **out_preset,
                         const char **out_name)
 {
-    const char *name = asked;
+    const char *name = asked, *known = asked;
     if (!name)
-        name = tq_graph_meta(graph, "preset");
+        name = known = tq_graph_meta(graph, "preset");
     if (!name && other)
-        name = tq_graph_meta(other, "preset");
+        name = known = tq_graph_meta(other, "preset");
     if (!name)
         TQ_TRY(implied_preset(data, &name));
     if (!name)
@@ -176,7 +174,10 @@ tq_status tq_cli_preset(tq_cli *cli, const char *asked, const tq_graph *graph,
                        "how the images of '%s' become inputs is not known; say it "
                        "with --preset ('truq list presets' shows all)",
                        data->spec);
-    TQ_TRY(tq_wrap(tq_preset_load(cli->registry, name, cli->arena, out_preset), "preset"));
-    *out_name = tq_arena_strdup(cli->arena, (*out_preset)->entry.name);
-    return TQ_OK;
+    const tq_status status = tq_preset_load(cli->registry, name, cli->arena, out_preset);
+    if (status && !asked && known)
+        return tq_wrap(status,
+                       "the model remembers preset '%s', another can be given with --preset", name);
+    *out_name = tq_arena_strdup(cli->arena, name);
+    return status;
 }

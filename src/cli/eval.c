@@ -49,7 +49,7 @@ static tq_status run(tq_cli *cli)
     };
     TQ_TRY(tq_options_parse(cli, options));
     if (eval.save)
-        TQ_TRY(tq_cli_check_output(eval.save));
+        TQ_TRY(tq_cli_check_output(cli, eval.save));
     tq_graph **graph;
     const char *preset_name;
     TQ_TRY(tq_cli_load(cli, model, dialect, &graph));

@@ -134,7 +134,7 @@ static tq_status run(tq_cli *cli)
     TQ_TRY(tq_registry_find(cli->registry, TQ_KIND_BACKEND, backend, &entry));
     tq_graph **graph;
     TQ_TRY(tq_cli_load(cli, model, dialect, &graph));
-    TQ_TRY(tq_cli_check_folder(out));
+    TQ_TRY(tq_cli_check_folder(cli, out));
     return tq_wrap(export(cli, *graph, backend, sample, preset, out), "cannot export '%s'", model);
 }
 

@@ -19,7 +19,7 @@ static tq_status run(tq_cli *cli)
     };
     TQ_TRY(tq_options_parse(cli, options));
     TQ_TRY(tq_dump_prepare(&dump, &edit));
-    TQ_TRY(tq_cli_check_output(out));
+    TQ_TRY(tq_cli_check_output(cli, out));
     tq_graph **graph;
     const tq_recipe *recipe;
     int n_quantizers;

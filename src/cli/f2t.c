@@ -100,7 +100,7 @@ static tq_status run(tq_cli *cli)
         return tq_fail(TQ_ERR_USAGE, "--rounding takes half-up, not '%s'", rounding);
     TQ_TRY(check_editors(cli, &editors));
     TQ_TRY(tq_dump_prepare(&dump, &edit));
-    TQ_TRY(tq_cli_check_output(out));
+    TQ_TRY(tq_cli_check_output(cli, out));
     f2t.force_half_up = rounding != NULL;
     f2t.n_input_scales = s.n;
     f2t.input_names = s.names;

@@ -233,7 +233,7 @@ static tq_status run(tq_cli *cli)
     if (tensors)
         TQ_TRY(tq_options_split(cli, "tensors", tensors, &f.tensors));
     f.all = tensors && strcmp(tensors, "all") == 0;
-    TQ_TRY(tq_cli_check_output(out));
+    TQ_TRY(tq_cli_check_output(cli, out));
     tq_graph **graph;
     TQ_TRY(tq_cli_load(cli, model, dialect, &graph));
     f.graph = *graph;

@@ -44,7 +44,7 @@ static tq_status run(tq_cli *cli)
     if (!npz && !ends_with(weights, ".safetensors"))
         return tq_fail(TQ_ERR_USAGE, "--weights takes a .safetensors or .npz file, not '%s'",
                        weights);
-    TQ_TRY(tq_cli_check_output(out));
+    TQ_TRY(tq_cli_check_output(cli, out));
     tq_graph **graph;
     TQ_TRY(tq_cli_load(cli, model, NULL, &graph));
     TQ_TRY(npz ? apply_npz(*graph, weights) : apply_safetensors(*graph, weights, cli->arena));

@@ -63,8 +63,8 @@ static int flush(int exit_status)
     const bool failed = fflush(stdout) != 0 || ferror(stdout);
     if (!failed || exit_status != DONE)
         return exit_status;
-    fprintf(stderr, "truq: cannot write to standard output: %s\n",
-            errno ? strerror(errno) : "it failed");
+    fprintf(stderr, "truq: cannot write to standard output%s%s\n", errno ? ": " : "",
+            errno ? strerror(errno) : "");
     return FAILED;
 }
 

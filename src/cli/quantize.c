@@ -70,7 +70,7 @@ static tq_status run(tq_cli *cli)
     TQ_TRY(tq_cli_load(cli, model, NULL, &graph));
     TQ_TRY(open_data(cli, data, test, &road));
     TQ_TRY(tq_cli_preset(cli, preset, *graph, NULL, road.data, &road.preset, &road.preset_name));
-    TQ_TRY(tq_cli_check_folder(out));
+    TQ_TRY(tq_cli_check_folder(cli, out));
     tq_meter meter = tq_meter_make(json);
     road.lr = isnan(lr) ? 0.0 : lr;
     road.seed = (uint64_t)seed;

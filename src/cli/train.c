@@ -32,8 +32,8 @@ static tq_status check(tq_cli *cli, training *t)
         o->run_folder = tq_arena_printf(cli->arena, "%s.run", t->out);
     if (strcmp(o->bn, "train") != 0 && strcmp(o->bn, "freeze") != 0)
         return tq_fail(TQ_ERR_USAGE, "--bn takes train or freeze, not '%s'", o->bn);
-    TQ_TRY(tq_cli_check_output(t->out));
-    return tq_cli_check_folder(o->run_folder);
+    TQ_TRY(tq_cli_check_output(cli, t->out));
+    return tq_cli_check_folder(cli, o->run_folder);
 }
 
 static tq_status open_data(tq_cli *cli, training *t)

@@ -56,7 +56,7 @@ static tq_status run(tq_cli *cli)
         return tq_fail(TQ_ERR_USAGE, "--activation takes relu or relu6, not '%s'", zoo.activation);
     zoo.classes = classes;
     zoo.seed = (uint64_t)seed;
-    TQ_TRY(tq_cli_check_output(out));
+    TQ_TRY(tq_cli_check_output(cli, out));
     tq_graph **graph = tq_cli_slot(cli);
     TQ_TRY(tq_zoo_build(cli->registry, name, &zoo, graph));
     print_summary(*graph);
