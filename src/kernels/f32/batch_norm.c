@@ -15,6 +15,7 @@ typedef struct job {
     const tq_loops *loops;
     int64_t n, channels, plane, n_shards;
     const float *x, *dy;
+    bool only_sum; /* of x */
     float *y;
     double *sums;   /* [n_shards][channels][2] */
     float *factors; /* [channels][4] */
@@ -70,6 +71,10 @@ static void sum_shard(void *context, int64_t shard, int worker)
     for (int64_t n = begin; n < end; n++)
         for (int64_t c = 0; c < j->channels; c++) {
             const int64_t at = (n * j->channels + c) * j->plane;
+            if (j->only_sum) {
+                sums[2 * c] += j->loops->sum(j->plane, a + at);
+                continue;
+            }
             j->loops->sums(j->plane, a + at, j->x + at, part);
             sums[2 * c] += part[0];
             sums[2 * c + 1] += part[1];
@@ -213,6 +218,7 @@ static void run_channel_sum(const tq_op_run *run, void *state)
     float *out = run->out[0];
     job j = make_job(run, state);
     j.x = run->in[0];
+    j.only_sum = true;
     sum_batch(run, &j);
     for (int64_t c = 0; c < j.channels; c++)
         out[c] = (float)j.sums[2 * c];

@@ -58,16 +58,6 @@ static void scale(int64_t n, const float *restrict x, float a, float *restrict y
     EACH(y[i] = a * x[i])
 }
 
-static void accumulate(int64_t n, const float *restrict a, float b, float *restrict y)
-{
-    EACH(y[i] = a[i] * b + y[i])
-}
-
-static void max(int64_t n, const float *restrict a, const float *restrict b, float *restrict y)
-{
-    EACH(y[i] = b[i] > a[i] ? b[i] : a[i])
-}
-
 static void affine(int64_t n, const float *restrict x, float mean, float k, float b,
                    float *restrict y)
 {
@@ -152,8 +142,6 @@ const tq_loops TQ_LOOPS_SET = {
     .sub = sub,
     .mul = mul,
     .scale = scale,
-    .accumulate = accumulate,
-    .max = max,
     .sum = sum,
     .sums = sums,
     .affine = affine,

@@ -20,10 +20,6 @@ typedef struct tq_loops {
     void (*mul)(int64_t n, const float *a, const float *b, float *y);
     /** y[i] = a * x[i]. */
     void (*scale)(int64_t n, const float *x, float a, float *y);
-    /** y[i] = a[i] * b + y[i]. */
-    void (*accumulate)(int64_t n, const float *a, float b, float *y);
-    /** y[i] = larger of both, a if they are equal. */
-    void (*max)(int64_t n, const float *a, const float *b, float *y);
     double (*sum)(int64_t n, const float *x);
     /** Sums of a[i], and of a[i] * b[i], exact products. */
     void (*sums)(int64_t n, const float *a, const float *b, double out_sums[2]);
