@@ -6,6 +6,7 @@
  * FakeQuantize turns them into one Requant. Codes wider than 8 bits (a sum pool's) take Conv on
  * int32 instead. */
 #include "ops/conv_internal.h"
+#include "ops/integer_rules_internal.h"
 
 #include <math.h>
 
@@ -52,13 +53,15 @@ static tq_status emit_narrow(tq_integerise *t, const operands *o, tq_value **out
 static tq_status emit_wide(tq_integerise *t, const operands *o, tq_value **out)
 {
     const tq_tensor *w = o->w.data;
-    const tq_dtype dtype = tq_value_type(o->x->codes)->dtype;
+    tq_value *inputs[2] = { o->x->codes };
+    if (!(TQ_DTYPE_BIT(tq_value_type(inputs[0])->dtype) & TQ_DTYPES_WIDE))
+        TQ_TRY(tq_codes_widen(t, inputs[0], &inputs[0]));
+    const tq_dtype dtype = tq_value_type(inputs[0])->dtype;
     const int64_t n = tq_tensor_count(w), n_taps = tq_type_count_from(&w->type, 1);
     int64_t *values = TQ_NEW_N(tq_int_arena(t), int64_t, n);
     for (int64_t i = 0; i < n; i++)
         values[i] = tq_load_i64(w->data, w->type.dtype, i) -
                     o->w.zero_points[o->w.codes->n > 1 ? i / n_taps : 0];
-    tq_value *inputs[2] = { o->x->codes };
     if (o->x_zero_point) {
         tq_value *zero;
         TQ_TRY(tq_codes_scalar(t, "x_zero_point", dtype, o->x_zero_point, &zero));
@@ -101,15 +104,9 @@ tq_status tq_conv_integerise(tq_integerise *t)
     TQ_TRY(read_operands(t, &o));
     const uint32_t x = TQ_DTYPE_BIT(tq_value_type(o.x->codes)->dtype);
     const uint32_t w = TQ_DTYPE_BIT(o.w.data->type.dtype);
+    const bool narrow = x & TQ_DTYPES_CODES && w & TQ_DTYPES_CODES;
     tq_value *sum;
-    if (x & TQ_DTYPES_CODES && w & TQ_DTYPES_CODES)
-        TQ_TRY(emit_narrow(t, &o, &sum));
-    else if (x & TQ_DTYPES_WIDE)
-        TQ_TRY(emit_wide(t, &o, &sum));
-    else
-        return tq_int_refuse(t, "codes are %s and %s; expected 8-bit ones",
-                             tq_type_text(tq_value_type(o.x->codes)).s,
-                             tq_type_text(&o.w.data->type).s);
+    TQ_TRY(narrow ? emit_narrow(t, &o, &sum) : emit_wide(t, &o, &sum));
     state(t, &o, sum);
     return TQ_OK;
 }

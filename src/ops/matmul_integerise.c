@@ -4,6 +4,7 @@
  *
  * scale and offset lazy. A constant b may have a scale per column; two activations have one scale
  * each. Codes wider than 8 bits take MatMul on int32. */
+#include "ops/integer_rules_internal.h"
 #include "ops/matmul_core_internal.h"
 
 #include <math.h>
@@ -104,27 +105,29 @@ static tq_status emit_narrow(tq_integerise *t, const operands *o, bool transpose
     return tq_int_emit(t, "MatMulInteger", inputs, n_inputs, NULL, 0, out);
 }
 
-static tq_status without_zero_point(tq_integerise *t, tq_value *codes, int64_t zero_point,
-                                    tq_value **out)
+/** Codes in int32 (or int64, as they are) with their zero point taken off. */
+static tq_status widen(tq_integerise *t, tq_value *codes, int64_t zero_point, tq_value **out)
 {
     *out = codes;
+    if (!(TQ_DTYPE_BIT(tq_value_type(codes)->dtype) & TQ_DTYPES_WIDE))
+        TQ_TRY(tq_codes_widen(t, codes, out));
     if (!zero_point)
         return TQ_OK;
     tq_value *zero;
-    TQ_TRY(tq_codes_scalar(t, "zero_point", tq_value_type(codes)->dtype, zero_point, &zero));
-    return tq_int_emit(t, "Sub", (tq_value *[]){ codes, zero }, 2, NULL, 0, out);
+    TQ_TRY(tq_codes_scalar(t, "zero_point", tq_value_type(*out)->dtype, zero_point, &zero));
+    return tq_int_emit(t, "Sub", (tq_value *[]){ *out, zero }, 2, NULL, 0, out);
 }
 
 static tq_status emit_wide(tq_integerise *t, const operands *o, bool transposed, tq_value **out)
 {
-    const tq_dtype dtype = tq_value_type(o->a->codes)->dtype;
     tq_value *inputs[2];
-    TQ_TRY(without_zero_point(t, o->a->codes, o->a_zero_point, &inputs[0]));
+    TQ_TRY(widen(t, o->a->codes, o->a_zero_point, &inputs[0]));
+    const tq_dtype dtype = tq_value_type(inputs[0])->dtype;
     if (o->weight) {
         TQ_TRY(weight_constant(t, o, transposed, true, dtype, &inputs[1]));
     } else {
         TQ_TRY(place_b(t, o, transposed, &inputs[1]));
-        TQ_TRY(without_zero_point(t, inputs[1], o->b_zero_points[0], &inputs[1]));
+        TQ_TRY(widen(t, inputs[1], o->b_zero_points[0], &inputs[1]));
     }
     return tq_int_emit(t, "MatMul", inputs, 2, NULL, 0, out);
 }
@@ -168,17 +171,11 @@ tq_status tq_linear_integerise(tq_integerise *t, const tq_linear_rule *rule)
     TQ_TRY(read_operands(t, rule, &o));
     if (rule->alpha == 0.0)
         return tq_int_refuse(t, "alpha is 0");
-    const tq_dtype a = tq_value_type(o.a->codes)->dtype, b = o.b_type.dtype;
-    const bool narrow = TQ_DTYPE_BIT(a) & TQ_DTYPES_CODES && TQ_DTYPE_BIT(b) & TQ_DTYPES_CODES;
-    const bool wide = TQ_DTYPE_BIT(a) & TQ_DTYPES_WIDE && (o.weight || a == b);
+    const bool narrow = TQ_DTYPE_BIT(tq_value_type(o.a->codes)->dtype) & TQ_DTYPES_CODES &&
+                        TQ_DTYPE_BIT(o.b_type.dtype) & TQ_DTYPES_CODES;
     tq_value *sum;
-    if (narrow)
-        TQ_TRY(emit_narrow(t, &o, rule->transposed, &sum));
-    else if (wide)
-        TQ_TRY(emit_wide(t, &o, rule->transposed, &sum));
-    else
-        return tq_int_refuse(t, "codes are %s and %s; expected 8-bit ones", tq_dtype_name(a),
-                             tq_dtype_name(b));
+    TQ_TRY(narrow ? emit_narrow(t, &o, rule->transposed, &sum)
+                  : emit_wide(t, &o, rule->transposed, &sum));
     state(t, &o, rule, sum);
     return TQ_OK;
 }

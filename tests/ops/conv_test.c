@@ -116,6 +116,26 @@ TEST(conv_refuses_what_does_not_fit)
                   "kernel_shape");
 }
 
+TEST(absurd_sizes_are_refused)
+{
+    CHECK_REFUSED("input x: f32[1,1,4611686018427387904] const w: f32[1,1,3] = 0.5 y = Conv(x,w)",
+                  "fewer than 2^31");
+    CHECK_REFUSED("input x: f32[1,1,9] const w: f32[1,1,3] = 0.5 "
+                  "y = Conv(x,w)[dilations=[9223372036854775807]]",
+                  "dilations has value");
+    CHECK_REFUSED(
+        "input x: f32[1,1,9] const w: f32[1,1,3] = 0.5 "
+        "y = ConvTranspose(x,w)[strides=[2147483647],dilations=[2147483647],pads=[2147483647,"
+        "2147483647],output_padding=[2147483648]]",
+        "output_padding");
+    CHECK_REFUSED("input x: f32[1,9223372036854775807,9] const w: f32[1,3,3] = 0.5 "
+                  "y = Conv(x,w)[group=9223372036854775807]",
+                  "groups");
+    CHECK_TYPE("input a: f32[9223372036854775807,2,4611686018427387904] "
+               "input b: f32[1,4611686018427387904,4] y = MatMul(a,b)",
+               "f32[9223372036854775807,2,4]");
+}
+
 TEST(conv_of_int32_adds_its_bias)
 {
     CHECK_VALUES("const x: i32[1,2,1,2] = {100000,-3,7,5} const w: i32[1,2,1,1] = {3,-2} "

@@ -185,6 +185,18 @@ TEST(a_head_behind_a_pool_works_on_wide_codes)
                "Conv");
 }
 
+TEST(codes_of_16_bits_are_widened)
+{
+    CHECK_ROAD("input x: f32[1,3,6,6] const xl: f32[1] = -2.0 const xh: f32[1] = 2.0 "
+               "q = FakeQuantize(x,xl,xh)[quantizer=\"pact\",q_min=-2048,n_levels=4096] " FAKE_W(
+                   "[4,3,3,3]") "y = Conv(q,v)[pads=[1,1,1,1]] " SIGNED_Y("4"),
+               "Cast");
+    CHECK_ROAD("input x: f32[2,9] const xl: f32[1] = -2.0 const xh: f32[1] = 2.0 "
+               "q = FakeQuantize(x,xl,xh)[quantizer=\"pact\",q_min=-2048,n_levels=4096] " FAKE_W(
+                   "[4,9]") "y = Gemm(q,v)[transB=1] " SIGNED_Y("4"),
+               "Cast");
+}
+
 TEST(means_over_axes_become_sums)
 {
     CHECK_ROAD(
