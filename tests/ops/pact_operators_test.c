@@ -16,7 +16,8 @@ static tq_tensor run_with(const char *op, const tq_tensor *const *inputs, int n,
         attrs[i] = (tq_attr){ .name = names[i], .kind = TQ_ATTR_TENSOR };
         CHECK_OK(tq_tensor_init_from(&attrs[i].tensor, &scalar, &numbers[i]));
     }
-    memcpy(attrs + n_numbers, more, (size_t)n_more * sizeof *more);
+    for (int i = 0; i < n_more; i++)
+        attrs[n_numbers + i] = more[i];
     tq_node *node;
     const tq_node_spec spec = {
         .op = op, .n_inputs = n, .inputs = values, .n_attrs = n_numbers + n_more, .attrs = attrs
