@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/** "3x32x32", or fewer sizes for networks that take fewer. */
+/** "3x32x32", or "640" for networks that take vectors. */
 static tq_status parse_input(const char *text, tq_arena *arena, int64_t *out)
 {
     char *copy = tq_arena_strdup(arena, text);
@@ -17,7 +17,8 @@ static tq_status parse_input(const char *text, tq_arena *arena, int64_t *out)
             return tq_fail(TQ_ERR_USAGE, "--input takes CxHxW such as 3x32x32, not '%s'", text);
         part = end;
     }
-    return TQ_OK;
+    return n != 2 ? TQ_OK
+                  : tq_fail(TQ_ERR_USAGE, "--input takes CxHxW such as 3x32x32, not '%s'", text);
 }
 
 static void print_summary(const tq_graph *graph)

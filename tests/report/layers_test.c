@@ -1,0 +1,96 @@
+/* The list of layers, and the lists of what there is. */
+#include "check.h"
+
+static const char NETWORK[] =
+    "input x: f32[?,3,8,8] const w: f32[4,3,3,3] = 0.5 c = Conv(x,w)[pads=[1,1,1,1]] "
+    "r = Relu(c) const f: f32[4,2] = 0.1 g = GlobalAveragePool(r) t = Flatten(g) "
+    "y = MatMul(t,f)";
+
+static const char *layers(tq_arena *arena, const tq_layers_options *options)
+{
+    tq_graph *graph = check_graph(NETWORK);
+    const char *text;
+    CHECK_OK(tq_report_layers(graph, options, arena, &text));
+    tq_graph_destroy(graph);
+    return text;
+}
+
+TEST(a_layer_says_its_weight_and_what_is_not_the_default)
+{
+    tq_arena *arena = tq_arena_create();
+    const char *text = layers(arena, &(tq_layers_options){ 0 });
+    CHECK(strstr(text, "Conv(4x3x3x3, pads=1x1x1x1)") != NULL);
+    CHECK(strstr(text, "f32[?,4,8,8]") != NULL);
+    CHECK(strstr(text, "Relu()") != NULL);
+    tq_arena_destroy(arena);
+}
+
+TEST(totals_are_those_of_one_sample)
+{
+    tq_arena *arena = tq_arena_create();
+    const char *text = layers(arena, &(tq_layers_options){ 0 });
+    CHECK(strstr(text, "5 of 5 nodes, 116 parameters, 6920 MACs") != NULL);
+    tq_arena_destroy(arena);
+}
+
+TEST(filters_choose_by_operator_and_name)
+{
+    tq_arena *arena = tq_arena_create();
+    const char *const types[] = { "Conv", "Relu", NULL };
+    CHECK(strstr(layers(arena, &(tq_layers_options){ .types = types }), "\n2 of 5 nodes") != NULL);
+    CHECK(strstr(layers(arena, &(tq_layers_options){ .filter = "^[cr]$" }), "\n2 of 5") != NULL);
+    tq_arena_destroy(arena);
+}
+
+TEST(edges_name_neighbours_inputs_and_constants)
+{
+    tq_arena *arena = tq_arena_create();
+    const char *const types[] = { "MatMul", NULL };
+    const char *text = layers(arena, &(tq_layers_options){ .types = types, .edges = true });
+    CHECK(strstr(text, "    <- t\n    <- constant f\n    -> output y\n") != NULL);
+    tq_arena_destroy(arena);
+}
+
+TEST(a_bad_filter_is_wrong_usage)
+{
+    tq_arena *arena = tq_arena_create();
+    tq_graph *graph = check_graph(NETWORK);
+    const char *text;
+    CHECK_FAILS(tq_report_layers(graph, &(tq_layers_options){ .filter = "(" }, arena, &text),
+                TQ_ERR_USAGE, "no regular expression");
+    tq_graph_destroy(graph);
+    tq_arena_destroy(arena);
+}
+
+TEST(operators_say_what_they_lack)
+{
+    tq_arena *arena = tq_arena_create();
+    const char *text = tq_report_list(check_registry(), TQ_KIND_OP, true, arena);
+    const char *conv = strstr(text, "\"name\": \"Conv\"");
+    CHECK(conv != NULL && strstr(conv, "\"gradient\": true") != NULL);
+    const char *shape = strstr(text, "\"name\": \"Shape\"");
+    const char *gradient = shape ? strstr(shape, "\"gradient\": ") : NULL;
+    CHECK(gradient != NULL && strncmp(gradient, "\"gradient\": false", 17) == 0);
+    tq_arena_destroy(arena);
+}
+
+TEST(a_proof_that_fails_says_where)
+{
+    tq_arena *arena = tq_arena_create();
+    const tq_proof_row rows[] = {
+        { .node = "a",
+          .op = "Add",
+          .lo = -5,
+          .hi = 300,
+          .inner_lo = -5,
+          .inner_hi = 300,
+          .inner_bits = 8,
+          .problem = "sum needs 10 bits, has 8" },
+        { .node = "b", .op = "Relu", .lo = 0, .hi = 255, .fits = true, .fp32_exact = true },
+    };
+    const char *text = tq_report_proof(rows, 2, false, false, arena);
+    CHECK(strstr(text, "sum needs 10 bits, has 8") != NULL);
+    CHECK(strstr(text, "not proven: 1 of 2 nodes fail") != NULL);
+    CHECK(strstr(tq_report_proof(rows, 2, false, true, arena), "\"proven\": false") != NULL);
+    tq_arena_destroy(arena);
+}
