@@ -7,6 +7,7 @@
  * nodes. A weight is observed once, as it is; `const` grids need no data. */
 #include "train/train_internal.h"
 
+#include <truq/edit.h>
 #include <truq/op.h>
 
 #include <math.h>
@@ -157,6 +158,36 @@ static tq_status find_groups(calibration *c)
 /* ---- running the float network ------------------------------------------------------------------
  */
 
+static bool is_untrained(const tq_node *norm)
+{
+    for (int i = 3; i < 5; i++) {
+        const tq_tensor *x = tq_value_tensor(tq_node_input(norm, i));
+        for (int64_t c = 0; x && c < tq_tensor_count(x); c++)
+            if (((const float *)x->data)[c] != (i == 3 ? 0.0f : 1.0f))
+                return false;
+    }
+    return true;
+}
+
+/** Running statistics that no training ever moved (mean 0, variance 1) say nothing of the values
+ * that training will see: then, and only then, batches are observed normalised by themselves. */
+static tq_status normalise_untrained(tq_graph *running)
+{
+    int n_norms = 0;
+    for (const tq_node *node = tq_graph_first(running); node; node = tq_node_next(node)) {
+        if (!tq_node_is(node, "BatchNormalization"))
+            continue;
+        if (!is_untrained(node))
+            return TQ_OK;
+        n_norms++;
+    }
+    const tq_entry *entry;
+    if (n_norms == 0)
+        return TQ_OK;
+    TQ_TRY(tq_registry_find(tq_graph_registry(running), TQ_KIND_EDITOR, "train-batchnorm", &entry));
+    return tq_editor_run((const tq_editor *)(const void *)entry, running);
+}
+
 /** A clone whose outputs are the statistics, with all FakeQuantize taken out. */
 static tq_status build_running(calibration *c)
 {
@@ -181,7 +212,7 @@ static tq_status build_running(calibration *c)
     for (int i = 0; i < c->n_probes; i++)
         tq_graph_add_output(c->running, outputs[i]);
     tq_graph_sweep(c->running);
-    return TQ_OK;
+    return normalise_untrained(c->running);
 }
 
 static tq_status run_batch(calibration *c, const tq_batch *batch)
@@ -282,6 +313,27 @@ static tq_status parameter_data(const group *g, const tq_quantizer *quantizer, f
     return TQ_OK;
 }
 
+/** A preset that ends in Integerise has placed the grid of the input already: int8 codes. */
+static bool is_integerised_input(const calibration *c, const group *g)
+{
+    return c->options->preset && c->options->preset->scale > 0 && g->n_channels == 1 &&
+           tq_value_is_input(tq_node_input(g->leader, 0));
+}
+
+static tq_status place_input(calibration *c, const group *g, const tq_quantizer *quantizer,
+                             float **data)
+{
+    const double scale = c->options->preset->scale;
+    float params[TQ_QUANTIZER_MAX_PARAMS] = { 0 };
+    tq_node_set_attr(g->leader, &TQ_INT("q_min", -128));
+    tq_node_set_attr(g->leader, &TQ_INT("n_levels", 256));
+    const tq_range range = tq_fake_range(g->leader);
+    TQ_TRY(quantizer->init(&range, -128 * scale, 127 * scale, params));
+    for (int k = 0; k < quantizer->n_params; k++)
+        data[k][0] = params[k];
+    return TQ_OK;
+}
+
 static tq_status place(calibration *c, const group *g)
 {
     const tq_quantizer *quantizer;
@@ -290,6 +342,8 @@ static tq_status place(calibration *c, const group *g)
     TQ_TRY(tq_fake_quantizer(g->leader, &quantizer));
     TQ_TRY(tq_init_parse(tq_attr_string(tq_node_attrs(g->leader), "init"), &init));
     TQ_TRY(parameter_data(g, quantizer, data));
+    if (is_integerised_input(c, g))
+        return place_input(c, g, quantizer, data);
     double *a = TQ_NEW_N(c->arena, double, g->n_channels);
     double *b = TQ_NEW_N(c->arena, double, g->n_channels), least = INFINITY;
     for (int64_t i = 0; i < g->n_channels; i++) {

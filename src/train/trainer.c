@@ -52,6 +52,36 @@ typedef struct trainer {
 /* ---- the update
  * ------------------------------------------------------------------------------------ */
 
+/** A bound moves by at most a factor of 2 in a step and never through 0: one large gradient must
+ * not leave a grid without levels (a dead alpha). */
+static void hold_bound(int64_t n, const float *before, float *now)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const float size = fabsf(before[i]);
+        if (size > 0.0f && isfinite(now[i]))
+            now[i] = copysignf(
+                tq_clipf(copysignf(1.0f, before[i]) * now[i], 0.5f * size, 2.0f * size), before[i]);
+    }
+}
+
+static void update_bound(const trainer *t, const piece *p, const float *grad, float *const *states)
+{
+    enum { MAX_RUN = 64 };
+    const tq_parameter *parameter = &t->parameters.items[p->parameter];
+    const double decay = parameter->decays ? t->params.pact_decay : 0.0;
+    for (int64_t at = 0; at < p->n; at += MAX_RUN) {
+        const int64_t n = p->n - at < MAX_RUN ? p->n - at : MAX_RUN;
+        float before[MAX_RUN], *now = parameter->data + p->begin + at;
+        float *run_states[TQ_OPTIMIZER_MAX_STATES] = { NULL };
+        for (int s = 0; s < t->optimizer->n_states; s++)
+            run_states[s] = states[s] + at;
+        memcpy(before, now, (size_t)n * sizeof *now);
+        t->optimizer->update(&t->params, t->lr, decay, t->position.step + 1, n, now, grad + at,
+                             run_states);
+        hold_bound(n, before, now);
+    }
+}
+
 static void update_piece(void *context, int64_t i, int worker)
 {
     (void)worker;
@@ -62,11 +92,11 @@ static void update_piece(void *context, int64_t i, int worker)
     float *states[TQ_OPTIMIZER_MAX_STATES] = { NULL };
     for (int s = 0; s < t->optimizer->n_states; s++)
         states[s] = parameter->states[s] + p->begin;
-    const double decay = !parameter->is_bound ? t->params.weight_decay
-                         : parameter->decays  ? t->params.pact_decay
-                                              : 0.0;
-    t->optimizer->update(&t->params, t->lr, decay, t->position.step + 1, p->n,
-                         parameter->data + p->begin, grad + p->begin, states);
+    if (parameter->is_bound)
+        update_bound(t, p, grad + p->begin, states);
+    else
+        t->optimizer->update(&t->params, t->lr, t->params.weight_decay, t->position.step + 1, p->n,
+                             parameter->data + p->begin, grad + p->begin, states);
 }
 
 static void update(trainer *t, const tq_engine *engine)

@@ -46,6 +46,7 @@ tq_status tq_fake_add(tq_graph *graph, tq_node *before, const char *name, tq_slo
         TQ_INT("q_min", spec->range.q_min),
         TQ_INT("n_levels", spec->range.n_levels),
         TQ_INT("step", spec->range.step),
+        TQ_INT("free_offset", spec->range.free_offset),
         TQ_STRING("rounding", tq_rounding_name(spec->rounding)),
         TQ_INT("axis", axis),
         TQ_STRING("init", init.s),

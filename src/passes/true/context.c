@@ -145,7 +145,8 @@ tq_status tq_true_grid(const tq_node *fake, int64_t c, tq_grid *out_grid)
     const tq_quantizer *quantizer = (const tq_quantizer *)(const void *)entry;
     const tq_range range = { .q_min = tq_attr_int(attrs, "q_min"),
                              .n_levels = tq_attr_int(attrs, "n_levels"),
-                             .step = (int)tq_attr_int(attrs, "step") };
+                             .step = (int)tq_attr_int(attrs, "step"),
+                             .free_offset = tq_attr_int(attrs, "free_offset") != 0 };
     float params[TQ_QUANTIZER_MAX_PARAMS] = { 0 };
     for (int i = 0; i < quantizer->n_params; i++) {
         const tq_value *value = tq_node_input(fake, i + 1);
