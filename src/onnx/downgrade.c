@@ -102,6 +102,8 @@ static tq_status dropout_to_attr(tq_draft *draft)
     TQ_TRY(find_constant(draft, 2, &training));
     if (training && tq_load_i64(training->data, training->type.dtype, 0))
         return no_form(draft, "training mode");
+    if (draft->n_outputs > 1)
+        return no_form(draft, "a mask outside training");
     tq_draft_set_input(draft, 2, NULL);
     return number_to_attr(draft, 1, "ratio");
 }
@@ -184,6 +186,22 @@ static tq_status resize_to_10(tq_draft *draft)
     return TQ_OK;
 }
 
+/** 16- and 4-bit codes came with opset 21. */
+static tq_status only_8_bits(tq_draft *draft)
+{
+    const tq_value *zero_point = tq_draft_input(draft, 2);
+    const tq_dtype dtype = zero_point ? tq_value_type(zero_point)->dtype : TQ_U8;
+    return dtype == TQ_U8 || dtype == TQ_I8 ? TQ_OK : no_form(draft, "its codes must have 8 bits");
+}
+
+/** Exponents of another dtype came with opset 12. */
+static tq_status one_dtype(tq_draft *draft)
+{
+    const tq_value *x = tq_draft_input(draft, 0), *y = tq_draft_input(draft, 1);
+    const bool same = x && y && tq_value_type(x)->dtype == tq_value_type(y)->dtype;
+    return same ? TQ_OK : no_form(draft, "its inputs must have one dtype");
+}
+
 static const tq_draft_rule rules[] = {
     { "ArgMax", 7, 10, positive_axis },
     { "ArgMin", 7, 10, positive_axis },
@@ -195,6 +213,8 @@ static const tq_draft_rule rules[] = {
     { "LogSoftmax", 7, 12, softmax_to_12 },
     { "Pad", 7, 17, pad_without_axes },
     { "Pad", 7, 10, pad_to_attrs },
+    { "Pow", 7, 11, one_dtype },
+    { "QuantizeLinear", 7, 20, only_8_bits },
     { "ReduceL1", 7, 17, axes_to_attr },
     { "ReduceL2", 7, 17, axes_to_attr },
     { "ReduceLogSum", 7, 17, axes_to_attr },

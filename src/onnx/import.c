@@ -137,7 +137,7 @@ static tq_status read_dim(const Onnx__TensorShapeProto__Dimension *dim, int axis
     *out = TQ_DIM_ANY;
     if (dim->value_case != ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE)
         return TQ_OK;
-    if (dim->dim_value <= 0)
+    if (dim->dim_value < 0)
         return tq_fail(TQ_ERR_FORMAT, "dimension %d is %" PRId64, axis, dim->dim_value);
     *out = dim->dim_value;
     return TQ_OK;

@@ -306,23 +306,42 @@ static tq_status check_counts(const tq_draft *draft, const tq_op *op)
     return TQ_OK;
 }
 
+/** A dtype that ONNX allows here and the operator does not have is not the file's fault. */
+static tq_status blame(const tq_draft *draft, tq_status status)
+{
+    const tq_value *x = tq_draft_input(draft, 0);
+    const tq_dtype dtype = x ? tq_value_type(x)->dtype : TQ_NONE;
+    const bool common = dtype == TQ_F32 || dtype == TQ_U8 || dtype == TQ_I8 || dtype == TQ_I32 ||
+                        dtype == TQ_I64 || dtype == TQ_NONE;
+    if (!status || common || tq_status_code(status) != TQ_ERR_TYPE || *draft->domain)
+        return status;
+    const tq_status not_onnx = tq_onnx_check_dtype(draft->op, draft->opset, dtype);
+    if (not_onnx) {
+        tq_status_drop(not_onnx);
+        return status;
+    }
+    const tq_status blamed = tq_fail(TQ_ERR_UNSUPPORTED, "%s", tq_status_text(status));
+    tq_status_drop(status);
+    return blamed;
+}
+
 static tq_status add_to_graph(const tq_draft *draft, const tq_op *op)
 {
     sorted attrs = { 0 };
     TQ_TRY(check_counts(draft, op));
     TQ_TRY(sort_attrs(draft, op, &attrs));
-    tq_node *node;
-    TQ_TRY(tq_graph_add_node(draft->graph,
-                             &(tq_node_spec){ .op = op->entry.name,
-                                              .domain = op->domain ? op->domain : "",
-                                              .name = draft->name,
-                                              .n_inputs = draft->n_inputs,
-                                              .inputs = draft->inputs,
-                                              .n_outputs = draft->n_outputs,
-                                              .output_names = draft->outputs,
-                                              .n_attrs = attrs.n_kept,
-                                              .attrs = attrs.kept },
-                             &node));
+    tq_node *node = NULL;
+    TQ_TRY(blame(draft, tq_graph_add_node(draft->graph,
+                                          &(tq_node_spec){ .op = op->entry.name,
+                                                           .domain = op->domain ? op->domain : "",
+                                                           .name = draft->name,
+                                                           .n_inputs = draft->n_inputs,
+                                                           .inputs = draft->inputs,
+                                                           .n_outputs = draft->n_outputs,
+                                                           .output_names = draft->outputs,
+                                                           .n_attrs = attrs.n_kept,
+                                                           .attrs = attrs.kept },
+                                          &node)));
     for (int i = 0; i < attrs.n_notes; i++)
         tq_node_set_meta(node, tq_arena_printf(draft->arena, "attr.%s", attrs.notes[i].name),
                          tq_attr_to_text(draft->arena, &attrs.notes[i]));
