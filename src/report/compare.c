@@ -256,12 +256,12 @@ static tq_status compare(void *context)
 
 /* ---- the rows ---- */
 
-static tq_layer_difference row_of(const pair *p)
+static tq_layer_difference row_of(const pair *p, tq_arena *arena)
 {
     const bool has_step = p->step > 0.0;
     const double unit = has_step ? p->step : p->max_magnitude / 256.0;
     return (tq_layer_difference){
-        .name = tq_value_name(p->a),
+        .name = tq_arena_strdup(arena, tq_value_name(p->a)),
         .op = tq_node_op_name(tq_value_producer(p->a)),
         .step = p->step,
         .max_difference = p->max_difference,
@@ -285,6 +285,6 @@ tq_status tq_compare_layers(const tq_graph *a, const tq_graph *b, const tq_compa
     *out_n = 0;
     for (int i = 0; i < c.n; i++)
         if (c.pairs[i].n > 0)
-            (*out_rows)[(*out_n)++] = row_of(&c.pairs[i]);
+            (*out_rows)[(*out_n)++] = row_of(&c.pairs[i], arena);
     return TQ_OK;
 }
