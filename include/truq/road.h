@@ -63,7 +63,7 @@ typedef struct tq_road_options {
     int64_t calibration_batches, batch;     /* 0: all; 32 */
     int64_t epochs;                         /* 0: no training */
     int64_t limit;                          /* > 0: judge on so many */
-    const char *optimizer, *schedule;       /* NULL: the recipe's; constant */
+    const char *optimizer, *schedule;       /* NULL: the recipe's; cosine */
     double lr;                              /* <= 0: the recipe's */
     uint64_t seed;
     int n_threads;

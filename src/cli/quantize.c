@@ -52,7 +52,7 @@ static tq_status run(tq_cli *cli)
         TQ_OPT_INT('n', "limit", "N", &road.limit, 0, INT64_MAX, "judge on the first N; 0: all"),
         TQ_OPT_NUMBER(0, "lr", "L", &lr, "learning rate; default: the recipe's"),
         TQ_OPT_STRING(0, "optimizer", "O", &road.optimizer, "default: the recipe's"),
-        TQ_OPT_STRING(0, "schedule", "S", &road.schedule, "constant, cosine, step:EPOCHS,FACTOR"),
+        TQ_OPT_STRING(0, "schedule", "S", &road.schedule, "cosine, constant, step:EPOCHS,FACTOR"),
         TQ_OPT_STRING(0, "loss", "NAME", &road.loss, "cross-entropy or mse; default: as the data"),
         TQ_OPT_STRING(0, "target", "T", &road.target, "labels, input or npz:KEY"),
         TQ_OPT_INT('s', "seed", "S", &seed, 0, INT64_MAX, "of all that is random"),

@@ -90,7 +90,7 @@ static tq_status run(tq_cli *cli)
                        .command_line = cli->command_line,
                        .loss = NULL,
                        .params = { .momentum = -1.0, .weight_decay = -1.0, .pact_decay = -1.0 },
-                       .schedule = "constant",
+                       .schedule = "cosine",
                        .epochs = 1,
                        .batch = 64,
                        .bn = "train" } };
@@ -116,7 +116,7 @@ static tq_status run(tq_cli *cli)
         TQ_OPT_NUMBER(0, "weight-decay", "W", &decay, "default: the optimiser's"),
         TQ_OPT_NUMBER(0, "pact-decay", "W", &pact_decay,
                       "weight decay of clipping bounds; default: the optimiser's, 0.001"),
-        TQ_OPT_STRING(0, "schedule", "S", &o->schedule, "constant, cosine, step:EPOCHS,FACTOR"),
+        TQ_OPT_STRING(0, "schedule", "S", &o->schedule, "cosine, constant, step:EPOCHS,FACTOR"),
         TQ_OPT_NUMBER(0, "warmup", "N", &o->warmup_epochs, "epochs of linear warm-up"),
         TQ_OPT_STRING(0, "loss", "NAME", &o->loss, "cross-entropy or mse; default: cross-entropy"),
         TQ_OPT_STRING(0, "target", "T", &o->target,

@@ -45,7 +45,7 @@ tq_status tq_fake_check_params(const tq_op_types *t, const tq_fake *fake, int fi
             return tq_fail(TQ_ERR_VALUE, "axis is %lld and x is %s", (long long)axis,
                            tq_type_text(x).s);
         const int64_t want = axis < 0 ? 1 : x->dims[axis];
-        const bool one = p->rank == 0 || (p->rank == 1 && p->dims[0] == 1);
+        const bool one = axis < 0 && p->rank == 0;
         if (!one && (p->rank != 1 || !tq_dim_fits(p->dims[0], want)))
             return tq_fail(TQ_ERR_SHAPE, "parameter '%s' is %s, x is %s; expected %lld entries",
                            fake->quantizer->params[k], tq_type_text(p).s, tq_type_text(x).s,

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include <cJSON.h>
+#include <cjson/cJSON.h>
 
 #include <truq/engine.h>
 #include <truq/onnx.h>

@@ -51,7 +51,7 @@ static void add_settings(cJSON *root, const tq_road_options *o)
     add_number(s, "epochs", (double)o->epochs);
     add_text(s, "optimizer", o->optimizer ? o->optimizer : o->recipe->optimizer);
     add_number(s, "lr", o->lr > 0.0 ? o->lr : o->recipe->lr);
-    add_text(s, "schedule", o->schedule ? o->schedule : "constant");
+    add_text(s, "schedule", o->schedule ? o->schedule : "cosine");
     add_number(s, "limit", (double)o->limit);
     add_number(s, "threads", o->n_threads);
     cJSON *data = cJSON_AddObjectToObject(root, "data");

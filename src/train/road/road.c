@@ -124,7 +124,7 @@ static tq_status train(road *r)
                     .momentum = -1.0,
                     .weight_decay = -1.0,
                     .pact_decay = -1.0 },
-        .schedule = o->schedule,
+        .schedule = o->schedule ? o->schedule : "cosine",
         .epochs = o->epochs,
         .batch = o->batch > 0 ? o->batch : 64,
         .seed = o->seed,
