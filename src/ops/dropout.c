@@ -13,17 +13,28 @@ enum { X, RATIO, TRAINING };
 enum { Y, MASK };
 enum { GRAD_DY, GRAD_MASK, GRAD_RATIO };
 
+static tq_status check_scalar(const tq_op_types *t, int i, uint32_t dtypes)
+{
+    TQ_TRY(tq_op_need_dtype(t, i, dtypes));
+    const int64_t count = t->in[i]->rank < 0 ? TQ_DIM_ANY : tq_type_count(t->in[i]);
+    if (count != 1 && count != TQ_DIM_ANY)
+        return tq_fail(TQ_ERR_SHAPE, "input %d is %s; expected one element", i,
+                       tq_type_text(t->in[i]).s);
+    return TQ_OK;
+}
+
 static tq_status infer(tq_op_types *t)
 {
+    TQ_TRY(tq_op_need_dtype(t, X, TQ_DTYPES_NUMERIC));
     t->out[Y] = *t->in[X];
     if (t->n_out > MASK) {
         t->out[MASK] = *t->in[X];
         t->out[MASK].dtype = TQ_BOOL;
     }
     if (tq_op_has(t, RATIO))
-        TQ_TRY(tq_op_need_dtype(t, RATIO, TQ_DTYPES_FLOAT));
+        TQ_TRY(check_scalar(t, RATIO, TQ_DTYPES_FLOAT));
     if (tq_op_has(t, TRAINING))
-        TQ_TRY(tq_op_need_dtype(t, TRAINING, TQ_DTYPE_BIT(TQ_BOOL)));
+        TQ_TRY(check_scalar(t, TRAINING, TQ_DTYPE_BIT(TQ_BOOL)));
     return TQ_OK;
 }
 
@@ -99,6 +110,21 @@ static tq_status gradient(tq_grad *g)
                           ratio ? 3 : 2);
 }
 
+static tq_status grad_infer(tq_op_types *t)
+{
+    TQ_TRY(tq_op_need_dtype(t, GRAD_DY, TQ_DTYPES_FLOAT));
+    TQ_TRY(tq_op_need_dtype(t, GRAD_MASK, TQ_DTYPE_BIT(TQ_BOOL)));
+    if (tq_op_has(t, GRAD_RATIO))
+        TQ_TRY(check_scalar(t, GRAD_RATIO, TQ_DTYPES_FLOAT));
+    tq_type mask = *t->in[GRAD_MASK];
+    mask.dtype = t->in[GRAD_DY]->dtype;
+    if (tq_type_is_known(&mask) && tq_type_is_known(t->in[GRAD_DY]) &&
+        !tq_type_equal(&mask, t->in[GRAD_DY]))
+        return tq_fail(TQ_ERR_SHAPE, "dy is %s, the mask %s", tq_type_text(t->in[GRAD_DY]).s,
+                       tq_type_text(t->in[GRAD_MASK]).s);
+    return tq_op_infer_same(t);
+}
+
 /** dx = dy / (1 - ratio) where the element stayed, else 0. */
 static void grad_reference(const tq_op_run *run)
 {
@@ -128,6 +154,6 @@ const tq_op tq_op_dropout_grad = {
     .flags = TQ_OP_GRADIENT,
     .inputs = { "dy", "mask", "?ratio" },
     .outputs = { "dx" },
-    .infer = tq_op_infer_same,
+    .infer = grad_infer,
     .reference = grad_reference,
 };

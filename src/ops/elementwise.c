@@ -4,6 +4,7 @@
  * to 18. */
 #include "ops/arithmetic_internal.h"
 #include "ops/integer_rules_internal.h"
+#include "ops/strided_internal.h"
 
 #include <math.h>
 #include <string.h>
@@ -249,6 +250,7 @@ static tq_status pow_gradient(tq_grad *g)
 static tq_status pow_grad_infer(tq_op_types *t)
 {
     TQ_TRY(tq_op_need_dtype(t, 0, TQ_DTYPES_FLOAT));
+    TQ_TRY(tq_check_forward(t, pow_infer, (const int[]){ 0, 1 }, 2, 2));
     t->out[0] = *t->in[2];
     return TQ_OK;
 }

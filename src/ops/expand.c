@@ -97,6 +97,14 @@ static tq_status tile_gradient(tq_grad *g)
 static tq_status tile_grad_infer(tq_op_types *t)
 {
     TQ_TRY(tq_op_need_dtype(t, X, TQ_DTYPES_REAL));
+    const tq_type *x = t->in[X], *dy = t->in[DY];
+    bool fits = x->dtype == dy->dtype && (x->rank == dy->rank || x->rank < 0 || dy->rank < 0);
+    for (int d = 0; fits && d < x->rank && d < dy->rank; d++)
+        fits = x->dims[d] == TQ_DIM_ANY || dy->dims[d] == TQ_DIM_ANY || dy->dims[d] == 0 ||
+               (x->dims[d] > 0 && dy->dims[d] % x->dims[d] == 0);
+    if (!fits)
+        return tq_fail(TQ_ERR_SHAPE, "x is %s, dy is %s; expected repetitions of it",
+                       tq_type_text(x).s, tq_type_text(dy).s);
     return tq_op_infer_same(t);
 }
 

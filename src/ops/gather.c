@@ -101,6 +101,7 @@ static tq_status gather_gradient(tq_grad *g)
 static tq_status gather_grad_infer(tq_op_types *t)
 {
     TQ_TRY(tq_op_need_dtype(t, X, TQ_DTYPES_REAL));
+    TQ_TRY(tq_check_forward(t, gather_infer, (const int[]){ X, INDICES }, 2, DY));
     return tq_op_infer_same(t);
 }
 

@@ -155,6 +155,10 @@ static tq_status gradient(tq_grad *g)
 static tq_status grad_infer(tq_op_types *t)
 {
     TQ_TRY(tq_op_need_dtype(t, GRAD_X, TQ_DTYPES_FLOAT));
+    TQ_TRY(tq_check_forward(
+        t, infer,
+        (const int[]){ GRAD_X, GRAD_STARTS, GRAD_STARTS + 1, GRAD_STARTS + 2, GRAD_STARTS + 3 }, 5,
+        GRAD_DY));
     return tq_op_infer_same(t);
 }
 

@@ -118,6 +118,36 @@ tq_status tq_axes_bits(const int64_t *values, int n, int rank, uint32_t *out_bit
     return TQ_OK;
 }
 
+tq_status tq_check_forward(const tq_op_types *t, tq_status (*infer)(tq_op_types *t),
+                           const int *order, int n, int dy)
+{
+    const tq_type *in[TQ_OP_MAX_NAMES] = { 0 };
+    const tq_tensor *known[TQ_OP_MAX_NAMES] = { 0 };
+    for (int i = 0; i < n; i++) {
+        const bool has = order[i] >= 0 && tq_op_has(t, order[i]);
+        in[i] = has ? t->in[order[i]] : NULL;
+        known[i] = has && t->in_known ? t->in_known[order[i]] : NULL;
+    }
+    tq_type y = { .dtype = TQ_NONE, .rank = -1 };
+    tq_tensor y_known = { 0 };
+    tq_op_types forward = *t;
+    forward.n_in = n;
+    forward.n_out = 1;
+    forward.in = in;
+    forward.in_known = known;
+    forward.out = &y;
+    forward.out_known = &y_known;
+    TQ_TRY(infer(&forward));
+    const tq_type *type = t->in[dy];
+    bool fits = type->dtype == y.dtype && (type->rank == y.rank || type->rank < 0 || y.rank < 0);
+    for (int d = 0; fits && d < type->rank && d < y.rank; d++)
+        fits = tq_dim_fits(type->dims[d], y.dims[d]);
+    if (!fits)
+        return tq_fail(TQ_ERR_SHAPE, "dy is %s; expected %s", tq_type_text(type).s,
+                       tq_type_text(&y).s);
+    return TQ_OK;
+}
+
 tq_status tq_grad_reshape(tq_grad *g)
 {
     return tq_grad_emit_n(g, 0, "ReshapeLike", false,

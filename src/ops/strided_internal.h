@@ -21,6 +21,11 @@ void tq_infer_rank_only(tq_op_types *t, int rank);
 /** Axes of attribute or input `values` (-rank .. rank-1, no one twice) as bits. */
 tq_status tq_axes_bits(const int64_t *values, int n, int rank, uint32_t *out_bits);
 
+/** A gradient operator's inputs fit: `infer` of the forward operator on inputs order[0..n-1] (-1:
+ * absent) gives the type of input `dy`. */
+tq_status tq_check_forward(const tq_op_types *t, tq_status (*infer)(tq_op_types *t),
+                           const int *order, int n, int dy);
+
 /** The gradient of an operator that only regroups elements: dx = ReshapeLike(dy, x). */
 tq_status tq_grad_reshape(tq_grad *g);
 

@@ -2,6 +2,7 @@
  * in Max and Min. Their gradient is shared evenly between equal extremes, as PyTorch does. */
 #include "ops/arithmetic_internal.h"
 #include "ops/integer_rules_internal.h"
+#include "ops/strided_internal.h"
 
 #include <string.h>
 
@@ -113,9 +114,18 @@ static tq_status max_grad_infer(tq_op_types *t)
 {
     TQ_TRY(tq_op_need_dtype(t, 0, TQ_DTYPES_REAL));
     const int64_t index = tq_attr_int(t->attrs, "index");
-    if (index < 0 || index + 2 >= t->n_in)
+    if (index < 0 || index >= t->n_in - 2)
         return tq_fail(TQ_ERR_VALUE, "index is %lld; expected 0 to %d", (long long)index,
                        t->n_in - 3);
+    int order[TQ_OP_MAX_NAMES];
+    const int n = t->n_in - 2;
+    if (n > TQ_OP_MAX_NAMES)
+        return tq_fail(TQ_ERR_UNSUPPORTED, "has %d operands; at most %d have a gradient", n,
+                       TQ_OP_MAX_NAMES);
+    for (int i = 0; i < n; i++)
+        order[i] = i + 2;
+    TQ_TRY(tq_check_forward(t, infer, order, n, 0));
+    TQ_TRY(tq_check_forward(t, infer, order, n, 1));
     return tq_op_infer_same(t);
 }
 
