@@ -68,6 +68,8 @@ static tq_status train(tq_cli *cli, training *t)
     TQ_TRY(tq_cli_preset(cli, t->preset, *graph, NULL, t->train.train, &t->train.preset,
                          &preset_name));
     choose_optimizer(cli, *graph, &t->train);
+    if (!t->train.loss && !t->train.target && t->train.train->n_classes == 0)
+        t->train.loss = "mse";
     tq_graph_set_meta(*graph, "preset", preset_name);
     tq_meter meter = tq_meter_make(false);
     t->train.seed = (uint64_t)t->seed;
@@ -118,7 +120,8 @@ static tq_status run(tq_cli *cli)
                       "weight decay of clipping bounds; default: the optimiser's, 0.001"),
         TQ_OPT_STRING(0, "schedule", "S", &o->schedule, "cosine, constant, step:EPOCHS,FACTOR"),
         TQ_OPT_NUMBER(0, "warmup", "N", &o->warmup_epochs, "epochs of linear warm-up"),
-        TQ_OPT_STRING(0, "loss", "NAME", &o->loss, "cross-entropy or mse; default: cross-entropy"),
+        TQ_OPT_STRING(0, "loss", "NAME", &o->loss,
+                      "cross-entropy or mse; default: as the data has labels or not"),
         TQ_OPT_STRING(0, "target", "T", &o->target,
                       "labels, input or npz:KEY; default: what the loss takes"),
         TQ_OPT_NUMBER(0, "label-smoothing", "E", &o->label_smoothing, "of cross-entropy"),

@@ -111,11 +111,12 @@ static tq_status train(road *r)
     const tq_road_options *o = r->options;
     if (o->epochs <= 0)
         return TQ_OK;
+    const bool labelled = o->data->n_classes > 0;
     const tq_train_options options = {
         .registry = o->registry,
         .train = o->data,
         .preset = o->preset,
-        .loss = o->loss,
+        .loss = o->loss || o->target || labelled ? o->loss : "mse",
         .target = o->target,
         .optimizer = o->optimizer           ? o->optimizer
                      : o->recipe->optimizer ? o->recipe->optimizer
