@@ -10,10 +10,10 @@ const char *tq_node_name(const tq_node *node)
 
 static const char *unique_node_name(tq_graph *graph, const char *wanted)
 {
-    const char *name = wanted;
+    const char *base = *wanted ? wanted : "node", *name = base;
     for (int i = 1; tq_names_find(&graph->node_names, name); i++)
-        name = tq_arena_printf(graph->arena, "%s_%d", wanted, i);
-    return name == wanted ? tq_arena_strdup(graph->arena, wanted) : name;
+        name = tq_arena_printf(graph->arena, "%s_%d", base, i);
+    return name == base ? tq_arena_strdup(graph->arena, base) : name;
 }
 
 void tq_node_set_name(tq_node *node, const char *name)
@@ -71,13 +71,13 @@ void tq_node_set_input(tq_node *node, int i, tq_value *value)
 {
     while (node->n_inputs <= i)
         TQ_PUSH(node->graph->arena, node->inputs, node->n_inputs, node->inputs_capacity, NULL);
-    if (node->inputs[i] == value)
-        return;
-    if (node->inputs[i])
-        tq_value_remove_use(node->inputs[i], node);
-    node->inputs[i] = value;
-    if (value)
-        tq_value_add_use(value, node);
+    if (node->inputs[i] != value) {
+        if (node->inputs[i])
+            tq_value_remove_use(node->inputs[i], node);
+        node->inputs[i] = value;
+        if (value)
+            tq_value_add_use(value, node);
+    }
     while (node->n_inputs > 0 && !node->inputs[node->n_inputs - 1])
         node->n_inputs--;
 }

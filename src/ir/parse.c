@@ -1,8 +1,7 @@
 /* Reads the text form of a graph (docs/text-form.md). Recursive descent over one cursor; every
  * error carries line and column. For tests and rules there are short forms: statements need no
- * braces, `output` may be left out (then values nobody reads are the outputs), constants may be `=
- * 0.5` (all elements) or
- * `= random(SEED)` (uniform in [-1, 1)). */
+ * braces, `output` may be left out (then values nobody reads are the outputs), constants may be
+ * `= 0.5` (all elements) or `= random(SEED)` (uniform in [-1, 1)). */
 #include "ir/ir_internal.h"
 
 #include <ctype.h>
@@ -33,6 +32,16 @@ __attribute__((format(printf, 2, 3))) static tq_status error_at(const parser *p,
     const char *what = tq_arena_vprintf(p->scratch, format, args);
     va_end(args);
     return tq_fail(TQ_ERR_FORMAT, "line %d, column %d: %s", line, column, what);
+}
+
+/* Another room's error, with line and column. */
+static tq_status tell(const parser *p, tq_status status)
+{
+    if (!status)
+        return TQ_OK;
+    const tq_status told = error_at(p, "%s", tq_status_text(status));
+    tq_status_drop(status);
+    return told;
 }
 
 static void skip_space(parser *p)
@@ -185,17 +194,41 @@ static void store(tq_tensor *tensor, int64_t i, double f, int64_t integer, bool 
         tq_store_i64(tensor->data, tensor->type.dtype, i, integer);
 }
 
+/* The upper half of u64 fits no int64. */
+static bool take_large(parser *p, tq_tensor *tensor, int64_t i)
+{
+    char *end;
+    skip_space(p);
+    if (tensor->type.dtype != TQ_U64 || !isdigit((unsigned char)*p->at))
+        return false;
+    errno = 0;
+    const uint64_t v = strtoull(p->at, &end, 10);
+    if (errno == ERANGE || is_bare_char(*end))
+        return false;
+    ((uint64_t *)tensor->data)[i] = v;
+    p->at = end;
+    return true;
+}
+
+static tq_status parse_element(parser *p, tq_tensor *tensor, int64_t i)
+{
+    double f;
+    int64_t integer;
+    bool is_float;
+    if (take_large(p, tensor, i))
+        return TQ_OK;
+    TQ_TRY(parse_number(p, &f, &integer, &is_float));
+    store(tensor, i, f, integer, is_float);
+    return TQ_OK;
+}
+
 static tq_status parse_list(parser *p, tq_tensor *tensor)
 {
     const int64_t n = tq_tensor_count(tensor);
     for (int64_t i = 0; i < n; i++) {
-        double f;
-        int64_t integer;
-        bool is_float;
         if (i)
             TQ_TRY(expect(p, ","));
-        TQ_TRY(parse_number(p, &f, &integer, &is_float));
-        store(tensor, i, f, integer, is_float);
+        TQ_TRY(parse_element(p, tensor, i));
     }
     if (!take(p, "}"))
         return error_at(p, "expected '}' after %" PRId64 " elements", n);
@@ -240,7 +273,7 @@ static tq_status parse_tensor(parser *p, const tq_type *type, tq_tensor *out)
 {
     if (!tq_type_is_known(type))
         return error_at(p, "a constant's shape must be known");
-    TQ_TRY(tq_tensor_init(out, type));
+    TQ_TRY(tell(p, tq_tensor_init(out, type)));
     const tq_status status = parse_data(p, out);
     if (status)
         tq_tensor_reset(out);
@@ -258,7 +291,10 @@ static tq_status parse_attr_list(parser *p, tq_attr *attr)
     bool any_float = attr->kind == TQ_ATTR_FLOATS;
     int n = 0;
     while (!take(p, "]")) {
-        if (*p->at == '"') {
+        const bool is_text = *p->at == '"';
+        if ((n || attr->kind) && is_text != (attr->kind == TQ_ATTR_STRINGS))
+            return error_at(p, "a list holds texts or numbers, not both");
+        if (is_text) {
             const char *text;
             TQ_TRY(parse_quoted(p, &text));
             int k = n;
@@ -331,7 +367,7 @@ static void adapt_attr(const parser *p, const char *op_name, tq_attr *attr)
 {
     const tq_op *op =
         (const tq_op *)(const void *)tq_registry_get(p->graph->registry, TQ_KIND_OP, op_name);
-    for (int i = 0; op && i < TQ_OP_MAX_ATTRS && op->attrs[i].name; i++)
+    for (int i = 0; op && attr->name && i < TQ_OP_MAX_ATTRS && op->attrs[i].name; i++)
         if (strcmp(op->attrs[i].name, attr->name) == 0) {
             if (attr->kind == TQ_ATTR_INT && op->attrs[i].kind == TQ_ATTR_FLOAT)
                 attr->kind = TQ_ATTR_FLOAT;
@@ -383,23 +419,39 @@ static tq_status parse_attrs(parser *p, tq_node_spec *spec, tq_attr **out_attrs)
     return TQ_OK;
 }
 
+/* A name of the node's own stands on the same line; behind `;` or a new line the next statement
+ * begins. */
+static tq_status parse_own_name(parser *p, const char **name)
+{
+    const size_t n_blanks = strspn(p->at, " \t");
+    if (p->at[n_blanks] != '"')
+        return TQ_OK;
+    TQ_TRY(parse_quoted(p, name));
+    if (tq_names_find(&p->graph->node_names, *name))
+        return error_at(p, "a node is named '%s' already", *name);
+    return TQ_OK;
+}
+
 static tq_status parse_call(parser *p, tq_node_spec *spec, tq_attr **out_attrs)
 {
     TQ_TRY(parse_name(p, &spec->op));
     TQ_TRY(parse_inputs(p, spec));
+    const char *behind = p->at;
     if (take(p, "["))
         TQ_TRY(parse_attrs(p, spec, out_attrs));
+    else
+        p->at = behind;
     spec->attrs = *out_attrs;
     spec->name = spec->output_names[0];
-    skip_space(p);
-    if (*p->at == '"')
-        TQ_TRY(parse_quoted(p, &spec->name));
-    const tq_status status = tq_graph_add_node(p->graph, spec, NULL);
-    if (!status)
-        return TQ_OK;
-    const tq_status told = error_at(p, "%s", tq_status_text(status));
-    tq_status_drop(status);
-    return told;
+    TQ_TRY(parse_own_name(p, &spec->name));
+    return tell(p, tq_graph_add_node(p->graph, spec, NULL));
+}
+
+static tq_status check_free(const parser *p, const char *name)
+{
+    if (tq_names_find(&p->graph->value_names, name))
+        return error_at(p, "a value is named '%s' already", name);
+    return TQ_OK;
 }
 
 static tq_status parse_node(parser *p)
@@ -410,8 +462,10 @@ static tq_status parse_node(parser *p)
     do {
         const char *name;
         TQ_TRY(parse_name(p, &name));
-        if (tq_names_find(&p->graph->value_names, name))
-            return error_at(p, "a value is named '%s' already", name);
+        TQ_TRY(check_free(p, name));
+        for (int i = 0; i < spec.n_outputs; i++)
+            if (strcmp(names[i], name) == 0)
+                return error_at(p, "two outputs are named '%s'", name);
         TQ_PUSH(p->scratch, names, spec.n_outputs, capacity, name);
     } while (take(p, ","));
     TQ_TRY(expect(p, "="));
@@ -428,6 +482,7 @@ static tq_status parse_declaration(parser *p, bool is_const)
     const char *name;
     tq_type type;
     TQ_TRY(parse_name(p, &name));
+    TQ_TRY(check_free(p, name));
     TQ_TRY(expect(p, ":"));
     TQ_TRY(parse_type(p, &type));
     if (!is_const)

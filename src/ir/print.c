@@ -12,9 +12,14 @@ typedef struct printer {
     int64_t max_elements;
 } printer;
 
+/* Words that begin a statement must be quoted as names. */
 static bool is_bare(const char *name)
 {
+    static const char *const keywords[] = { "graph", "input", "const", "output", "meta" };
     const char *bare = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./";
+    for (int i = 0; i < TQ_COUNT(keywords); i++)
+        if (strcmp(name, keywords[i]) == 0)
+            return false;
     return *name && name[strspn(name, bare)] == '\0';
 }
 
@@ -185,6 +190,19 @@ static void print_metas(const printer *p, const char *what, const char *name, co
     }
 }
 
+/* In the order in which parsing makes the values. */
+static void print_value_metas(const printer *p, const tq_graph *graph)
+{
+    for (int i = 0; i < graph->inputs.n; i++)
+        print_metas(p, " value", graph->inputs.items[i]->name, &graph->inputs.items[i]->metas);
+    for (int i = 0; i < graph->values.n; i++)
+        if (graph->values.items[i]->is_const)
+            print_metas(p, " value", graph->values.items[i]->name, &graph->values.items[i]->metas);
+    for (const tq_node *node = graph->first; node; node = node->next)
+        for (int i = 0; i < node->n_outputs; i++)
+            print_metas(p, " value", node->outputs[i]->name, &node->outputs[i]->metas);
+}
+
 static void print_graph(const printer *p, const tq_graph *graph)
 {
     fputs("graph ", p->out);
@@ -219,8 +237,7 @@ static void print_graph(const printer *p, const tq_graph *graph)
     }
     for (const tq_node *node = graph->first; node; node = node->next)
         print_metas(p, " node", node->name, &node->metas);
-    for (int i = 0; i < graph->values.n; i++)
-        print_metas(p, " value", graph->values.items[i]->name, &graph->values.items[i]->metas);
+    print_value_metas(p, graph);
     fputs("}\n", p->out);
 }
 
