@@ -83,6 +83,7 @@ typedef struct tq_quantizer {
     const char *params[TQ_QUANTIZER_MAX_PARAMS];      /* "clip_lo", "clip_hi"; "scale", "zero_point" */
     unsigned decays;                                  /* bit i: parameter i takes part in weight decay of its own group */
     bool weights_dynamic;                             /* on weights, parameters follow the statistics at every forward */
+    bool damped;                                      /* backward divides its sums by sqrt(n); callers that split n correct it */
     /** Parameters of one channel from the observed real range [a, b]. */
     tq_status (*init)(const tq_range *range, double a, double b, float *params);
     /** Grid of one channel. Called before every forward; does not change params (no drift). */

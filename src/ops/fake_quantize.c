@@ -207,6 +207,24 @@ static void write_sums(const job *j, int64_t c, const double *sums)
             ((float *)j->run->out[TQ_FAKE_PARAMS + k])[c] = (float)sums[k];
 }
 
+/** Gradient of one run of n elements of a channel that has n_all; adds to sums. */
+static void backward_run(const job *j, const tq_grid *grid, const float *params, int64_t at,
+                         int64_t n, int64_t n_all, double *sums)
+{
+    const tq_quantizer *q = j->fake.quantizer;
+    double own[TQ_QUANTIZER_MAX_PARAMS] = { 0 };
+    q->backward(grid, &j->fake.range, params, n, j->x + at, j->dy + at, j->y + at, own);
+    const double scale = q->damped && n_all > 0 ? sqrt((double)n / (double)n_all) : 1.0;
+    for (int k = 0; k < q->n_params; k++)
+        sums[k] += scale * own[k];
+}
+
+static void fill_nan_sums(double *sums)
+{
+    for (int k = 0; k < TQ_QUANTIZER_MAX_PARAMS; k++)
+        sums[k] = NAN;
+}
+
 static void backward_channel(void *context, int64_t c, int worker)
 {
     (void)worker;
@@ -219,31 +237,30 @@ static void backward_channel(void *context, int64_t c, int worker)
     for (int64_t o = 0; o < f->n_outer; o++) {
         const int64_t at = (o * f->n_channels + c) * f->n_inner;
         if (observed)
-            f->quantizer->backward(&grid, &f->range, params, f->n_inner, j->x + at, j->dy + at,
-                                   j->y + at, sums);
+            backward_run(j, &grid, params, at, f->n_inner, f->n_outer * f->n_inner, sums);
         else
             fill_nan(f->n_inner, j->y + at);
     }
-    write_sums(j, c, observed ? sums : (double[TQ_QUANTIZER_MAX_PARAMS]){ NAN, NAN, NAN, NAN });
+    if (!observed)
+        fill_nan_sums(sums);
+    write_sums(j, c, sums);
 }
 
 static void backward_shard(void *context, int64_t i, int worker)
 {
     (void)worker;
     job *j = context;
-    const tq_fake *f = &j->fake;
+    const int64_t n_all = j->fake.n_outer * j->fake.n_inner;
     float params[TQ_QUANTIZER_MAX_PARAMS];
     tq_grid grid;
     int64_t begin, end;
-    tq_shard_range(f->n_outer * f->n_inner, j->n_pieces, i, &begin, &end);
+    tq_shard_range(n_all, j->n_pieces, i, &begin, &end);
     if (channel_grid(j, 0, params, &grid)) {
-        f->quantizer->backward(&grid, &f->range, params, end - begin, j->x + begin, j->dy + begin,
-                               j->y + begin, j->sums[i]);
+        backward_run(j, &grid, params, begin, end - begin, n_all, j->sums[i]);
         return;
     }
     fill_nan(end - begin, j->y + begin);
-    for (int k = 0; k < TQ_QUANTIZER_MAX_PARAMS; k++)
-        j->sums[i][k] = NAN;
+    fill_nan_sums(j->sums[i]);
 }
 
 static void grad_reference(const tq_op_run *run)

@@ -109,6 +109,15 @@ TEST(a_range_of_weights_follows_the_weights)
                  1, 2);
 }
 
+/* (round(v) - v) / sqrt(n q_max) summed over n = 8, however they are cut: v = 1/4 gives -1/4 each.
+ */
+TEST(damping_by_the_number_of_elements_counts_all_of_them)
+{
+    CHECK_OUTPUT("const x: f32[2,1,4] = 0.25 const s: f32[1] = 1.0 const d: f32[2,1,4] = 1.0 "
+                 "dx,ds = FakeQuantizeGrad(x, s, d)[quantizer=\"lsq\",q_min=-3,n_levels=6,axis=1]",
+                 1, -2.0 / 4.0);
+}
+
 /** FakeQuantizeGrad's dp1 over 1000 elements with a number of shards and threads. */
 static float clip_gradient(int n_threads)
 {

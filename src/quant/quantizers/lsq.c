@@ -80,6 +80,7 @@ const tq_quantizer tq_quantizer_lsq = {
     .entry = { .name = "lsq", .brief = "learned step size", .source = "arXiv:1902.08153" },
     .n_params = 1,
     .params = { "scale" },
+    .damped = true,
     .init = init,
     .grid = grid,
     .trainable = trainable,
