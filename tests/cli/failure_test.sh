@@ -18,6 +18,14 @@ for part in 1 2 3 5 7; do
     absent out.onnx
 done
 
+# an operator, an opset that is not supported: exit 3, named
+LC_ALL=C sed 's/Relu/Ralu/g' net.onnx >strange.onnx
+expect 3 show strange.onnx
+says "Ralu"
+expect 3 infer strange.onnx --in nosuch.npz --out out.npz
+expect 3 f2f strange.onnx --recipe pact8 -o out.onnx
+absent out.onnx
+
 expect 1 eval net.onnx --data nosuch
 expect 1 eval net.onnx --data tra:x.tar
 says "did you mean 'tar'?"
