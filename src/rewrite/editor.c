@@ -74,19 +74,28 @@ static tq_status apply_pattern(const tq_editor *editor, tq_graph *graph, const t
     return tq_fail(TQ_ERR_CHECK, "does not come to an end after %d rounds", MAX_ROUNDS);
 }
 
-/* What an annotator must not change: a digest of nodes and wiring. */
+static uint32_t add_text(uint32_t crc, const char *text)
+{
+    return tq_crc32(crc, text, strlen(text) + 1);
+}
+
+/* What an annotator must not change: a digest of operators, wiring, inputs and outputs. */
 static uint32_t topology(const tq_graph *graph)
 {
     uint32_t crc = 0;
+    for (int i = 0; i < tq_graph_n_inputs(graph); i++)
+        crc = add_text(crc, tq_value_name(tq_graph_input(graph, i)));
     for (const tq_node *node = tq_graph_first(graph); node; node = tq_node_next(node)) {
-        const char *name = tq_node_name(node);
-        crc = tq_crc32(crc, name, strlen(name));
+        crc = add_text(add_text(crc, tq_node_name(node)), tq_node_op_name(node));
         for (int i = 0; i < tq_node_n_inputs(node); i++) {
             const tq_value *value = tq_node_input(node, i);
-            const char *read = value ? tq_value_name(value) : "";
-            crc = tq_crc32(crc, read, strlen(read) + 1);
+            crc = add_text(crc, value ? tq_value_name(value) : "");
         }
+        for (int i = 0; i < tq_node_n_outputs(node); i++)
+            crc = add_text(crc, tq_value_name(tq_node_output(node, i)));
     }
+    for (int i = 0; i < tq_graph_n_outputs(graph); i++)
+        crc = add_text(crc, tq_value_name(tq_graph_output(graph, i)));
     return crc;
 }
 

@@ -4,30 +4,45 @@
 
 #include <string.h>
 
+typedef struct step {
+    const tq_editor *editor;
+    bool anchored; /* not listed by the pipeline */
+} step;
+
 typedef struct plan {
     int n;
     size_t capacity;
-    const tq_editor **editors;
+    step *steps;
 } plan;
 
 static int index_of(const plan *p, const char *name)
 {
     for (int i = 0; name && i < p->n; i++)
-        if (strcmp(p->editors[i]->entry.name, name) == 0)
+        if (strcmp(p->steps[i].editor->entry.name, name) == 0)
             return i;
     return -1;
 }
 
-static void insert(plan *p, tq_arena *scratch, int at, const tq_editor *editor)
+static void insert(plan *p, tq_arena *scratch, int at, step item)
 {
-    TQ_PUSH(scratch, p->editors, p->n, p->capacity, editor);
-    memmove(&p->editors[at + 1], &p->editors[at], (size_t)(p->n - 1 - at) * sizeof *p->editors);
-    p->editors[at] = editor;
+    TQ_PUSH(scratch, p->steps, p->n, p->capacity, item);
+    memmove(&p->steps[at + 1], &p->steps[at], (size_t)(p->n - 1 - at) * sizeof *p->steps);
+    p->steps[at] = item;
 }
 
-/* Editors that nobody listed but that name an anchor in this pipeline. */
-static void add_anchored(plan *p, const tq_registry *registry, tq_arena *scratch)
+/* Behind the anchor and all that came to stand behind it before. */
+static int place_after(const plan *p, int anchor)
 {
+    int at = anchor + 1;
+    while (at < p->n && p->steps[at].anchored && index_of(p, p->steps[at].editor->after) >= anchor)
+        at++;
+    return at;
+}
+
+/* One round over editors that nobody listed but that name an anchor in this pipeline. */
+static bool add_round(plan *p, const tq_registry *registry, tq_arena *scratch)
+{
+    const int before_round = p->n;
     for (int i = 0; i < tq_registry_count(registry, TQ_KIND_EDITOR); i++) {
         const tq_editor *editor =
             (const tq_editor *)(const void *)tq_registry_at(registry, TQ_KIND_EDITOR, i);
@@ -35,10 +50,18 @@ static void add_anchored(plan *p, const tq_registry *registry, tq_arena *scratch
             continue;
         const int after = index_of(p, editor->after), before = index_of(p, editor->before);
         if (after >= 0)
-            insert(p, scratch, after + 1, editor);
+            insert(p, scratch, place_after(p, after), (step){ editor, true });
         else if (before >= 0)
-            insert(p, scratch, before, editor);
+            insert(p, scratch, before, (step){ editor, true });
     }
+    return p->n > before_round;
+}
+
+/* An anchor may itself be anchored, whatever the order of registration. */
+static void add_anchored(plan *p, const tq_registry *registry, tq_arena *scratch)
+{
+    while (add_round(p, registry, scratch))
+        continue;
 }
 
 static tq_status make_plan(const tq_registry *registry, const char *name, tq_arena *scratch,
@@ -49,7 +72,7 @@ static tq_status make_plan(const tq_registry *registry, const char *name, tq_are
     const tq_pipeline *pipeline = (const tq_pipeline *)(const void *)entry;
     for (int i = 0; pipeline->editors[i]; i++) {
         TQ_TRY(tq_registry_find(registry, TQ_KIND_EDITOR, pipeline->editors[i], &entry));
-        insert(p, scratch, p->n, (const tq_editor *)(const void *)entry);
+        insert(p, scratch, p->n, (step){ (const tq_editor *)(const void *)entry, false });
     }
     add_anchored(p, registry, scratch);
     return TQ_OK;
@@ -63,11 +86,11 @@ static bool names(const char *wanted, const tq_editor *editor)
 static tq_status run_plan(const plan *p, tq_graph *graph, const tq_edit *edit)
 {
     for (int i = 0; i < p->n; i++) {
-        int n_edits;
-        TQ_TRY(tq_editor_apply(p->editors[i], graph, edit, &n_edits));
-        if (names(edit->dump_after, p->editors[i]) && edit->dump)
-            edit->dump(edit->context, p->editors[i]->entry.name, graph);
-        if (edit->stop_after && names(edit->stop_after, p->editors[i]))
+        const tq_editor *editor = p->steps[i].editor;
+        TQ_TRY(tq_editor_apply(editor, graph, edit, NULL));
+        if (names(edit->dump_after, editor) && edit->dump)
+            edit->dump(edit->context, editor->entry.name, graph);
+        if (names(edit->stop_after, editor))
             break;
     }
     return TQ_OK;
