@@ -65,6 +65,39 @@ static tq_status hardswish_infer(tq_op_types *t)
     return tq_pact_infer(t);
 }
 
+/** x times a factor in [lo, hi]. */
+static tq_status set_product(tq_bounds *b, tq_wide lo, tq_wide hi)
+{
+    int64_t x_lo, x_hi;
+    tq_bounds_input(b, X, &x_lo, &x_hi);
+    const tq_wide corners[] = { x_lo * lo, x_lo * hi, x_hi * lo, x_hi * hi };
+    tq_wide least = corners[0], most = corners[0];
+    for (int i = 1; i < TQ_COUNT(corners); i++) {
+        least = corners[i] < least ? corners[i] : least;
+        most = corners[i] > most ? corners[i] : most;
+    }
+    const bool fits = least >= INT64_MIN && most <= INT64_MAX;
+    tq_bounds_intermediate(b, "product", tq_narrow(least), tq_narrow(most), fits ? 64 : 63);
+    tq_bounds_set(b, 0, tq_narrow(least), tq_narrow(most));
+    return TQ_OK;
+}
+
+/** |L| is at most one, or b^2 - one where the parabola goes below. */
+static tq_status gelu_bounds(tq_bounds *b)
+{
+    const tq_attrs *attrs = tq_bounds_types(b)->attrs;
+    const tq_wide one = tq_attr_int(attrs, "one"), k = tq_attr_int(attrs, "b");
+    const tq_wide most = k * k - one > one ? k * k - one : one;
+    return set_product(b, (one - most) >> 1, (one + most) >> 1);
+}
+
+static tq_status hardswish_bounds(tq_bounds *b)
+{
+    const tq_attrs *attrs = tq_bounds_types(b)->attrs;
+    return set_product(b, 0,
+                       (tq_wide)tq_attr_int(attrs, "six") * tq_attr_int(attrs, "one_over_six"));
+}
+
 const tq_op tq_op_i_gelu = {
     .entry = { .name = "iGELU",
                .brief = "integer GELU by a polynomial",
@@ -77,6 +110,7 @@ const tq_op tq_op_i_gelu = {
     .required_attrs = 3,
     .infer = gelu_infer,
     .reference = gelu_reference,
+    .bounds = gelu_bounds,
 };
 
 const tq_op tq_op_i_hardswish = {
@@ -93,4 +127,5 @@ const tq_op tq_op_i_hardswish = {
     .required_attrs = 7,
     .infer = hardswish_infer,
     .reference = hardswish_reference,
+    .bounds = hardswish_bounds,
 };
