@@ -16,4 +16,27 @@ void road_true(tq_graph **graph, const char *backend);
 /* One batch of random codes for the (true) graph's input 0. */
 tq_tensor road_codes(const tq_graph *graph, int64_t n, uint64_t seed);
 
+/* A graph planned and run on random inputs (an unknown dimension is n): reals in [-1, 1), codes on the input's grid. */
+enum { ROAD_MAX_INPUTS = 8 };
+typedef struct road_run {
+    tq_engine *engine;
+    int n_inputs;
+    tq_tensor inputs[ROAD_MAX_INPUTS];
+} road_run;
+void road_run_open(road_run *run, const tq_graph *graph, int64_t n, uint64_t seed);
+void road_run_open_with(road_run *run, const tq_graph *graph, int64_t n, uint64_t seed, const tq_engine_options *options);
+void road_run_close(road_run *run);
+/* Largest difference of elements; infinite if types differ. */
+double road_distance(const tq_tensor *a, const tq_tensor *b);
+
+/* Runs a true network on random codes and walks the fake one it came from, node by node. Every value that a true one stands for
+ * ("quant.of") must equal it to one step (and to 2e-6 of the largest element, for sums in f32); it is then given the true one's
+ * reals, so that each node is judged for equal inputs. All outputs must have such a value. */
+typedef struct road_agreement {
+    int n_values, n_outputs;
+    int64_t n_elements, n_different; /* by more than rounding can explain: 0.6 steps */
+    double worst_steps;
+} road_agreement;
+road_agreement road_compare(const tq_graph *fake, const tq_graph *integer, int64_t n, uint64_t seed);
+
 #endif

@@ -34,9 +34,16 @@ static bool is_relu(const tq_node *node)
            (hi == INFINITY || hi >= 3.4e38);
 }
 
+static tq_value *operand(const tq_node *node)
+{
+    return tq_node_input(node, is_zero(node, 0) ? 1 : 0);
+}
+
+/* A zero with more axes would give the result more axes than Relu does. */
 static bool is_float(const tq_node *node)
 {
-    return tq_value_type(tq_node_output(node, 0))->dtype == TQ_F32 && is_relu(node);
+    const tq_type *y = tq_value_type(tq_node_output(node, 0));
+    return y->dtype == TQ_F32 && is_relu(node) && tq_type_equal(y, tq_value_type(operand(node)));
 }
 
 static const tq_pattern pattern = { .n_nodes = 1,
@@ -45,14 +52,14 @@ static const tq_pattern pattern = { .n_nodes = 1,
 static tq_status apply(tq_graph *graph, const tq_match *m)
 {
     tq_node *node = m->nodes[0];
-    tq_value *x = tq_node_input(node, is_zero(node, 0) ? 1 : 0);
-    tq_value *y = tq_node_output(node, 0), *relu;
+    tq_value *x = operand(node), *y = tq_node_output(node, 0), *relu;
     TQ_TRY(tq_graph_emit(graph, node, "Relu", &x, 1, NULL, 0, &relu));
     const char *node_name = tq_node_name(node), *name = tq_value_name(y);
     tq_value_redirect_consumers(y, relu);
     tq_graph_remove_node(graph, node);
     tq_node_set_name(tq_value_producer(relu), node_name);
     tq_value_set_name(relu, name);
+    tq_graph_sweep(graph);
     return TQ_OK;
 }
 

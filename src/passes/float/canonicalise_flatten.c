@@ -16,8 +16,10 @@ static bool accept_node(const tq_node *node)
         return false;
     const int64_t rows = element(shape, 0), columns = element(shape, 1);
     const int64_t inner = tq_type_count_from(x, 1);
+    /* A size that is not known is the batch's only if no other axis has one. */
+    const bool is_batch = rows == TQ_VALUE_ANY && x->dims[0] == TQ_DIM_ANY && inner > 0;
     const bool keeps_batch = (rows == 0 && !tq_attr_int(tq_node_attrs(node), "allowzero")) ||
-                             rows == TQ_VALUE_ANY || (rows > 0 && rows == x->dims[0]);
+                             is_batch || (rows > 0 && rows == x->dims[0]);
     if (keeps_batch)
         return columns == -1 || (inner > 0 && columns == inner);
     return rows == -1 && inner > 0 && columns == inner;

@@ -62,15 +62,24 @@ static tq_status set_constant(tq_graph *graph, tq_node *node, int i, const char 
     return TQ_OK;
 }
 
+/* Constants that took the place of others take their names too, where nobody needs the others. */
+static void take_name(tq_graph *graph, tq_value *value, const char *name)
+{
+    if (!tq_graph_find_value(graph, name))
+        tq_value_set_name(value, name);
+}
+
 static tq_status apply(tq_graph *graph, const tq_match *m)
 {
     tq_node *conv = m->nodes[CONV], *norm = m->nodes[NORM];
+    const char *weight_name = tq_value_name(tq_node_input(conv, 1));
+    const char *bias_name = tq_value_name(tq_node_input(norm, 2));
     tq_tensor weight = { 0 }, bias = { 0 };
     tq_status status = fold(conv, norm, &weight, &bias);
     if (!status)
-        status = set_constant(graph, conv, 1, tq_value_name(tq_node_input(conv, 1)), &weight);
+        status = set_constant(graph, conv, 1, weight_name, &weight);
     if (!status)
-        status = set_constant(graph, conv, 2, tq_value_name(tq_node_input(norm, 2)), &bias);
+        status = set_constant(graph, conv, 2, bias_name, &bias);
     tq_tensor_reset(&weight);
     tq_tensor_reset(&bias);
     TQ_TRY(status);
@@ -80,6 +89,8 @@ static tq_status apply(tq_graph *graph, const tq_match *m)
     tq_graph_remove_node(graph, norm);
     tq_value_set_name(folded, name);
     tq_graph_sweep(graph);
+    take_name(graph, tq_node_input(conv, 1), weight_name);
+    take_name(graph, tq_node_input(conv, 2), bias_name);
     return TQ_OK;
 }
 

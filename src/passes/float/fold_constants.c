@@ -1,5 +1,5 @@
-/* A node that reads only constants is computed once, now. Quantisers of weights are left alone:
- * what they read is trained. */
+/* A node that reads only constants, or nothing, is computed once, now; the constant takes the name
+ * of its output. Quantisers of weights are left alone: what they read is trained. */
 #include <truq/edit.h>
 #include <truq/op.h>
 
@@ -11,7 +11,7 @@ static bool accept_node(const tq_node *node)
 {
     const tq_op *op = tq_node_op(node);
     const bool ours = op->domain && strcmp(op->domain, "truq") == 0;
-    if (ours || !op->reference || (op->flags & TQ_OP_RANDOM) || tq_node_n_inputs(node) == 0)
+    if (ours || !op->reference || (op->flags & TQ_OP_RANDOM))
         return false;
     for (int i = 0; i < tq_node_n_inputs(node); i++)
         if (tq_node_input(node, i) && !tq_value_is_const(tq_node_input(node, i)))
@@ -30,29 +30,29 @@ static bool accept_node(const tq_node *node)
 
 static const tq_pattern pattern = { .n_nodes = 1, .nodes = { { .accept = accept_node } } };
 
-static tq_status replace(tq_graph *graph, tq_node *node, int i, const tq_tensor *tensor)
-{
-    tq_value *output = tq_node_output(node, i), *constant;
-    TQ_TRY(tq_graph_add_constant(graph, tq_value_name(output), tensor, &constant));
-    tq_value_redirect_consumers(output, constant);
-    return TQ_OK;
-}
-
 static tq_status apply(tq_graph *graph, const tq_match *m)
 {
     tq_node *node = m->nodes[0];
     tq_tensor outputs[TQ_OP_MAX_NAMES] = { 0 };
+    tq_value *constants[TQ_OP_MAX_NAMES];
+    const char *names[TQ_OP_MAX_NAMES];
     TQ_TRY(tq_node_evaluate(node, outputs));
     const int n = tq_node_n_outputs(node);
     tq_status status = TQ_OK;
     for (int i = 0; i < n; i++) {
+        names[i] = tq_value_name(tq_node_output(node, i));
         if (!status)
-            status = replace(graph, node, i, &outputs[i]);
+            status = tq_graph_add_constant(graph, names[i], &outputs[i], &constants[i]);
+        if (!status)
+            tq_value_redirect_consumers(tq_node_output(node, i), constants[i]);
         tq_tensor_reset(&outputs[i]);
     }
-    if (!status)
-        tq_graph_remove_node(graph, node);
-    return status;
+    TQ_TRY(status);
+    tq_graph_remove_node(graph, node);
+    for (int i = 0; i < n; i++)
+        tq_value_set_name(constants[i], names[i]);
+    tq_graph_sweep(graph);
+    return TQ_OK;
 }
 
 const tq_editor tq_editor_fold_constants = {

@@ -1,5 +1,5 @@
 /* Identity does nothing: its consumers read what it read. Kept only where it separates a graph
- * output from a graph input or constant, which ONNX wants. */
+ * output from a graph input, a constant or another output, which ONNX wants. */
 #include <truq/edit.h>
 
 static const tq_pattern pattern = { .n_nodes = 1, .nodes = { { .op = "Identity" } } };
@@ -7,13 +7,13 @@ static const tq_pattern pattern = { .n_nodes = 1, .nodes = { { .op = "Identity" 
 static bool accept(const tq_match *m)
 {
     const tq_value *x = tq_node_input(m->nodes[0], 0), *y = tq_node_output(m->nodes[0], 0);
-    return !tq_value_is_output(y) || tq_value_producer(x);
+    return !tq_value_is_output(y) || (tq_value_producer(x) && !tq_value_is_output(x));
 }
 
 static tq_status apply(tq_graph *graph, const tq_match *m)
 {
     tq_value *x = tq_node_input(m->nodes[0], 0), *y = tq_node_output(m->nodes[0], 0);
-    const bool names_output = tq_value_is_output(y) && !tq_value_is_output(x);
+    const bool names_output = tq_value_is_output(y);
     const char *name = tq_value_name(y);
     tq_value_redirect_consumers(y, x);
     tq_graph_remove_node(graph, m->nodes[0]);
