@@ -1,6 +1,7 @@
 /* truq infer: arrays in, arrays out, for a network of any stage. Nothing is converted on the way:
  * inputs and outputs of a true network are codes. An array of another dtype is taken where every
- * element keeps its value. */
+ * element keeps its value. Where shapes depend on arrays (the target of a Reshape, the axes of a
+ * sum), those arrays become constants before planning. */
 #include "cli.h"
 
 #include <math.h>
@@ -8,7 +9,7 @@
 
 typedef struct inference {
     tq_cli *cli;
-    const tq_graph *graph;
+    tq_graph *graph;
     const tq_npz *npz;
     const char *const *tensors; /* inner values asked for, or NULL */
     bool all;
@@ -110,6 +111,51 @@ static tq_status take_input(inference *f, int k)
     return TQ_OK;
 }
 
+/* ---- shapes that depend on arrays ---- */
+
+enum { MAX_SHAPE_ELEMENTS = 1024 };
+
+static tq_status shapes_are_known(const inference *f, bool *out_known)
+{
+    tq_graph *copy = tq_graph_clone(f->graph);
+    const tq_status status = tq_graph_infer_for(copy, f->types, f->n_inputs);
+    *out_known = true;
+    for (int i = 0; !status && i < tq_graph_n_values(copy); i++)
+        *out_known = *out_known && tq_type_is_known(tq_value_type(tq_graph_value(copy, i)));
+    tq_graph_destroy(copy);
+    return status;
+}
+
+/** Input k becomes a constant that holds its array. */
+static tq_status bind_input(inference *f, int k)
+{
+    tq_value *input = tq_graph_input(f->graph, k), *constant;
+    const char *name = tq_arena_strdup(f->cli->arena, tq_value_name(input));
+    TQ_TRY(tq_graph_add_constant(f->graph, NULL, &f->inputs[k], &constant));
+    tq_value_redirect_consumers(input, constant);
+    tq_graph_remove_input(f->graph, k);
+    tq_value_set_name(constant, name);
+    tq_tensor_reset(&f->inputs[k]);
+    f->n_inputs--;
+    for (int i = k; i < f->n_inputs; i++) {
+        f->inputs[i] = f->inputs[i + 1];
+        f->types[i] = f->types[i + 1];
+    }
+    f->inputs[f->n_inputs] = (tq_tensor){ 0 };
+    return TQ_OK;
+}
+
+/** What can be a shape, an axis, a pad or a scale: short lists and single numbers. */
+static tq_status bind_shapes(inference *f)
+{
+    bool known;
+    TQ_TRY(shapes_are_known(f, &known));
+    for (int k = f->n_inputs - 1; k >= 0 && !known; k--)
+        if (f->types[k].rank <= 1 && tq_type_count(&f->types[k]) <= MAX_SHAPE_ELEMENTS)
+            TQ_TRY(bind_input(f, k));
+    return known ? TQ_OK : tq_graph_infer_for(f->graph, f->types, f->n_inputs);
+}
+
 /* ---- outputs ---- */
 
 /** numpy has no 4-bit and no bfloat16 arrays: the next wider dtype holds them. */
@@ -183,14 +229,32 @@ static tq_status check_names(const inference *f)
     return TQ_OK;
 }
 
+/** Another dtype is written only where inner values are asked for, never unasked. */
+static tq_status check_storable(const inference *f)
+{
+    for (int i = 0; i < tq_graph_n_outputs(f->graph) && !f->tensors; i++) {
+        const tq_value *value = tq_graph_output(f->graph, i);
+        const tq_dtype dtype = tq_value_type(value)->dtype;
+        if (storable(dtype) != dtype)
+            return tq_fail(TQ_ERR_UNSUPPORTED,
+                           "output '%s' is %s, which .npy files do not have; --tensors '%s' writes "
+                           "it as %s",
+                           tq_value_name(value), tq_dtype_name(dtype), tq_value_name(value),
+                           tq_dtype_name(storable(dtype)));
+    }
+    return TQ_OK;
+}
+
 static tq_status infer(inference *f, int n_threads, const char *out)
 {
     TQ_TRY(check_names(f));
+    TQ_TRY(check_storable(f));
     f->n_inputs = tq_graph_n_inputs(f->graph);
     f->inputs = TQ_NEW_N(f->cli->arena, tq_tensor, f->n_inputs);
     f->types = TQ_NEW_N(f->cli->arena, tq_type, f->n_inputs);
     for (int k = 0; k < f->n_inputs; k++)
         TQ_TRY(take_input(f, k));
+    TQ_TRY(bind_shapes(f));
     TQ_TRY(tq_pool_create(n_threads, &f->pool));
     const tq_engine_options options = { .pool = f->pool,
                                         .keep_all = f->tensors != NULL,

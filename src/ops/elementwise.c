@@ -1,5 +1,5 @@
 /* Elementwise operators of two operands with broadcasting: Add, Sub, Mul, Div, Pow, Mod, BitShift,
- * the comparisons, And, Or, and Not. Integers are computed in 64 bits and keep their low bits;
+ * the comparisons, And, Or, Xor and Not. Integers are computed in 64 bits and keep their low bits;
  * integer Div truncates toward zero; division by zero gives 0. Source: ONNX operators, opset 7
  * to 18. */
 #include "ops/arithmetic_internal.h"
@@ -65,6 +65,7 @@ TQ_BINARY(greater, p > q, p > q, p > q)
 TQ_BINARY(greater_or_equal, p >= q, p >= q, p >= q)
 TQ_BINARY(and_, p != 0 && q != 0, p &&q, p &&q)
 TQ_BINARY(or_, p != 0 || q != 0, p || q, p || q)
+TQ_BINARY(xor_, (p != 0) != (q != 0), !p != !q, !p != !q)
 TQ_BINARY(shift_left, 0, q<0 || q> 63 ? 0 : (uint64_t)p << q, q > 63 ? 0 : p << q)
 TQ_BINARY(shift_right, 0, q<0 || q> 63 ? (p < 0 ? -1 : 0) : p >> q, q > 63 ? 0 : p >> q)
 
@@ -95,6 +96,7 @@ REFERENCE(greater)
 REFERENCE(greater_or_equal)
 REFERENCE(and_)
 REFERENCE(or_)
+REFERENCE(xor_)
 
 static void less_reference(const tq_op_run *run)
 {
@@ -448,6 +450,16 @@ const tq_op tq_op_or = {
     .outputs = { "C" },
     .infer = logic_infer,
     .reference = or__reference,
+    .bounds = bool_bounds,
+};
+
+const tq_op tq_op_xor = {
+    .entry = { .name = "Xor", .brief = "either a or b of bools with broadcasting" },
+    .flags = TQ_OP_ELEMENTWISE | TQ_OP_INTEGER,
+    .inputs = { "A", "B" },
+    .outputs = { "C" },
+    .infer = logic_infer,
+    .reference = xor__reference,
     .bounds = bool_bounds,
 };
 

@@ -1,6 +1,8 @@
-/* Normalisation over the last axes (ONNX LayerNormalization-17, arXiv:1607.06450):
+/* Normalisation over the last axes (ONNX LayerNormalization-17, arXiv:1607.06450;
+ * RMSNormalization-23, arXiv:1910.07467):
  *
- *   y = (x - mean) / sqrt(var + epsilon) * scale + bias
+ *   LayerNormalization:  y = (x - mean) / sqrt(var + epsilon) * scale + bias
+ *   RMSNormalization:    y = x / sqrt(mean(x^2) + epsilon) * scale
  *
  * mean and biased variance over axes axis .. rank-1; scale and bias broadcast to those axes. The
  * optional outputs are the mean and 1 / sqrt(var + epsilon) of each group. f32; sums in double. */
@@ -52,6 +54,7 @@ static tq_status infer(tq_op_types *t)
 
 typedef struct job {
     const tq_op_run *run;
+    bool centred;
     tq_type tail;
     int64_t size; /* elements of a group */
     int64_t scale_strides[TQ_MAX_RANK], bias_strides[TQ_MAX_RANK];
@@ -80,6 +83,14 @@ static void normalise(const job *j, int64_t group, double mean, double inverse)
     }
 }
 
+static double mean_of(const float *x, int64_t n)
+{
+    double sum = 0.0;
+    for (int64_t i = 0; i < n; i++)
+        sum += (double)x[i];
+    return sum / (double)n;
+}
+
 static void groups(void *context, int64_t begin, int64_t end)
 {
     const job *j = context;
@@ -87,10 +98,8 @@ static void groups(void *context, int64_t begin, int64_t end)
     const double epsilon = (double)tq_attr_float(run->attrs, "epsilon");
     for (int64_t group = begin; group < end; group++) {
         const float *x = (const float *)run->in[X] + group * j->size;
-        double sum = 0.0, squares = 0.0;
-        for (int64_t i = 0; i < j->size; i++)
-            sum += (double)x[i];
-        const double mean = sum / (double)j->size;
+        const double mean = j->centred ? mean_of(x, j->size) : 0.0;
+        double squares = 0.0;
         for (int64_t i = 0; i < j->size; i++)
             squares += ((double)x[i] - mean) * ((double)x[i] - mean);
         const double inverse = 1.0 / sqrt(squares / (double)j->size + epsilon);
@@ -102,16 +111,29 @@ static void groups(void *context, int64_t begin, int64_t end)
     }
 }
 
-static void reference(const tq_op_run *run)
+static void run_groups(const tq_op_run *run, bool centred)
 {
     const tq_type *x = run->in_types[X];
     const int64_t given = tq_attr_int(run->attrs, "axis");
     const int axis = (int)(given < 0 ? given + x->rank : given);
-    job j = { .run = run, .tail = tail_of(x, axis), .size = tq_type_count_from(x, axis) };
+    job j = { .run = run,
+              .centred = centred,
+              .tail = tail_of(x, axis),
+              .size = tq_type_count_from(x, axis) };
     tq_broadcast_strides(run->in_types[SCALE], &j.tail, j.scale_strides);
     if (tq_run_has(run, BIAS))
         tq_broadcast_strides(run->in_types[BIAS], &j.tail, j.bias_strides);
     tq_run_for(run, tq_type_count_to(x, axis), 1, groups, &j);
+}
+
+static void reference(const tq_op_run *run)
+{
+    run_groups(run, true);
+}
+
+static void reference_rms(const tq_op_run *run)
+{
+    run_groups(run, false);
 }
 
 const tq_op tq_op_layer_norm = {
@@ -123,4 +145,15 @@ const tq_op tq_op_layer_norm = {
     .attrs = { TQ_INT("axis", -1), TQ_FLOAT("epsilon", 1e-5f), TQ_INT("stash_type", 1) },
     .infer = infer,
     .reference = reference,
+};
+
+const tq_op tq_op_rms_norm = {
+    .entry = { .name = "RMSNormalization",
+               .brief = "division by the root mean square over the last axes",
+               .source = "arXiv:1910.07467; ONNX RMSNormalization-23" },
+    .inputs = { "x", "scale" },
+    .outputs = { "y" },
+    .attrs = { TQ_INT("axis", -1), TQ_FLOAT("epsilon", 1e-5f), TQ_INT("stash_type", 1) },
+    .infer = infer,
+    .reference = reference_rms,
 };

@@ -85,6 +85,22 @@ F(selu_d)
 {
     return p->b * (x < 0 ? p->a * exp(x) : 1.0);
 }
+F(celu)
+{
+    return x < 0 ? p->a * expm1(x / p->a) : x;
+}
+F(celu_d)
+{
+    return x < 0 ? exp(x / p->a) : 1.0;
+}
+F(thresholded_relu)
+{
+    return x <= p->a ? 0.0 : x;
+}
+F(thresholded_relu_d)
+{
+    return x <= p->a ? 0.0 : 1.0;
+}
 F(sigmoid)
 {
     return 1.0 / (1.0 + exp(-x));
@@ -92,6 +108,15 @@ F(sigmoid)
 F(sigmoid_d)
 {
     return sigmoid(x, p) * sigmoid(-x, p);
+}
+F(swish)
+{
+    return x * sigmoid(p->a * x, p);
+}
+F(swish_d)
+{
+    const double s = sigmoid(p->a * x, p);
+    return s + p->a * x * s * (1.0 - s);
 }
 F(tanh_)
 {
@@ -149,6 +174,18 @@ F(sqrt_)
 F(sqrt_d)
 {
     return 0.5 / sqrt(x);
+}
+F(sin_)
+{
+    return sin(x);
+}
+F(cos_)
+{
+    return cos(x);
+}
+F(cos_d)
+{
+    return -sin(x);
 }
 F(reciprocal)
 {
@@ -239,6 +276,11 @@ F(gelu_d)
 UNARY(elu, "Elu", elu, elu_d, "x, or alpha (e^x - 1) below 0", TQ_FLOAT("alpha", 1.0f))
 UNARY(selu, "Selu", selu, selu_d, "scaled Elu", TQ_FLOAT("alpha", 1.67326319217681884765625f),
       TQ_FLOAT("gamma", 1.05070102214813232421875f))
+UNARY(celu, "Celu", celu, celu_d, "x, or alpha (e^(x / alpha) - 1) below 0",
+      TQ_FLOAT("alpha", 1.0f))
+UNARY(thresholded_relu, "ThresholdedRelu", thresholded_relu, thresholded_relu_d,
+      "x above alpha, else 0", TQ_FLOAT("alpha", 1.0f))
+UNARY(swish, "Swish", swish, swish_d, "x / (1 + e^-(alpha x))", TQ_FLOAT("alpha", 1.0f))
 UNARY(sigmoid, "Sigmoid", sigmoid, sigmoid_d, "1 / (1 + e^-x)", { 0 })
 UNARY(tanh, "Tanh", tanh_, tanh_d, "hyperbolic tangent", { 0 })
 UNARY(hard_sigmoid, "HardSigmoid", hard_sigmoid, hard_sigmoid_d, "alpha x + beta clipped to [0, 1]",
@@ -252,4 +294,6 @@ UNARY(gelu, "Gelu", gelu, gelu_d, "Gaussian error linear unit", TQ_STRING("appro
 UNARY(exp, "Exp", exp_, exp_, "e^x", { 0 })
 UNARY(log, "Log", log_, log_d, "natural logarithm", { 0 })
 UNARY(sqrt, "Sqrt", sqrt_, sqrt_d, "square root", { 0 })
+UNARY(sin, "Sin", sin_, cos_, "sine", { 0 })
+UNARY(cos, "Cos", cos_, cos_d, "cosine", { 0 })
 UNARY(reciprocal, "Reciprocal", reciprocal, reciprocal_d, "1 / x", { 0 })
