@@ -129,6 +129,14 @@ bool tq_fake_is_quantized(const tq_value *value)
     return false;
 }
 
+bool tq_fake_is_placed(const tq_value *value)
+{
+    for (int i = 0; i < tq_value_n_consumers(value); i++)
+        if (!tq_node_is(tq_value_consumer(value, i), "FakeQuantize"))
+            return false;
+    return tq_value_n_consumers(value) > 0;
+}
+
 bool tq_fake_is_linear(const tq_node *node)
 {
     if (!tq_node_has_flag(node, TQ_OP_LINEAR) || !tq_node_input(node, 1))

@@ -30,6 +30,9 @@ tq_status tq_fake_insert_at(tq_node *node, int i, tq_slot slot, const tq_slot_sp
  * codes? */
 bool tq_fake_is_quantized(const tq_value *value);
 
+/* Is everybody who reads the value a quantiser? Then it needs no other. */
+bool tq_fake_is_placed(const tq_value *value);
+
 /* First and last linear operators, for filters. */
 void tq_fake_ends(const tq_graph *graph, const tq_node **out_first, const tq_node **out_last);
 

@@ -23,9 +23,11 @@ static bool accept(const tq_match *m)
     for (int i = 1; i < tq_node_n_inputs(first); i++)
         if (tq_node_input(first, i) != tq_node_input(second, i))
             return false;
-    return tq_attr_int(a, "q_min") == tq_attr_int(b, "q_min") &&
-           tq_attr_int(a, "n_levels") == tq_attr_int(b, "n_levels") &&
-           strcmp(tq_attr_string(a, "quantizer"), tq_attr_string(b, "quantizer")) == 0;
+    static const char *const same[] = { "q_min", "n_levels", "step", "axis", "free_offset" };
+    for (int i = 0; i < TQ_COUNT(same); i++)
+        if (tq_attr_int(a, same[i]) != tq_attr_int(b, same[i]))
+            return false;
+    return strcmp(tq_attr_string(a, "quantizer"), tq_attr_string(b, "quantizer")) == 0;
 }
 
 static tq_status apply(tq_graph *graph, const tq_match *m)

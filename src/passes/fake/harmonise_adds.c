@@ -7,6 +7,8 @@
 #include "passes/fake/fake.h"
 #include "rewrite/rewrite.h"
 
+#include <string.h>
+
 typedef struct group {
     const tq_slot_spec *spec;
     tq_value *params[TQ_QUANTIZER_MAX_PARAMS];
@@ -20,6 +22,27 @@ static bool is_inner(const tq_value *value)
     const tq_node *node = tq_value_producer(value);
     return node && tq_fake_is_sum(node) && tq_value_n_consumers(value) == 1 &&
            !tq_value_is_output(value) && tq_fake_is_sum(tq_value_consumer(value, 0));
+}
+
+/* Do all leaves pass quantisers of one set of parameters already? */
+static bool is_harmonised(const tq_node *node, const tq_value **param)
+{
+    for (int i = 0; i < 2; i++) {
+        const tq_value *x = tq_node_input(node, i);
+        const tq_node *leaf = tq_value_producer(x);
+        if (is_inner(x)) {
+            if (!is_harmonised(leaf, param))
+                return false;
+            continue;
+        }
+        if (!leaf || !tq_node_is(leaf, "FakeQuantize") ||
+            strcmp(tq_attr_string(tq_node_attrs(leaf), "slot"), tq_slot_name(TQ_SLOT_ADD)) != 0)
+            return false;
+        if (*param && *param != tq_node_input(leaf, 1))
+            return false;
+        *param = tq_node_input(leaf, 1);
+    }
+    return true;
 }
 
 static tq_status quantize_leaves(tq_node *node, const group *g)
@@ -81,7 +104,9 @@ static tq_status run(tq_graph *graph, const tq_edit *edit)
     for (tq_node *node = tq_graph_first(graph), *next; node; node = next) {
         next = tq_node_next(node);
         const tq_slot_spec *spec = tq_fake_spec(recipe, node, TQ_SLOT_ADD);
-        if (spec && tq_fake_is_sum(node) && !is_inner(tq_node_output(node, 0)))
+        const tq_value *param = NULL;
+        if (spec && tq_fake_is_sum(node) && !is_inner(tq_node_output(node, 0)) &&
+            !is_harmonised(node, &param))
             TQ_TRY(harmonise(graph, node, spec, recipe, edit));
     }
     return TQ_OK;

@@ -14,7 +14,7 @@ static tq_status run(tq_graph *graph, const tq_edit *edit)
     for (tq_node *node = tq_graph_first(graph); node; node = tq_node_next(node)) {
         tq_value *y = tq_node_output(node, 0);
         const tq_slot_spec *spec = tq_fake_spec(recipe, node, TQ_SLOT_ACTIVATION);
-        if (is_activation(node) && spec && tq_value_n_consumers(y) > 0)
+        if (is_activation(node) && spec && tq_value_n_consumers(y) > 0 && !tq_fake_is_placed(y))
             TQ_TRY(tq_fake_insert(graph, y, TQ_SLOT_ACTIVATION, spec, edit));
     }
     return TQ_OK;

@@ -18,7 +18,8 @@ static tq_status quantize(tq_graph *graph, const tq_edit *edit, tq_slot slot,
     TQ_TRY(tq_fake_recipe(edit, &recipe));
     for (tq_node *node = tq_graph_first(graph); node; node = tq_node_next(node)) {
         tq_value *y = tq_node_output(node, 0);
-        if (!wanted(node) || tq_value_type(y)->dtype != TQ_F32 || !tq_value_n_consumers(y))
+        if (!wanted(node) || tq_value_type(y)->dtype != TQ_F32 || !tq_value_n_consumers(y) ||
+            tq_fake_is_placed(y))
             continue;
         const tq_slot_spec *spec = tq_fake_spec(recipe, node, slot);
         if (spec)
@@ -64,9 +65,7 @@ static tq_status run_inputs(tq_graph *graph, const tq_edit *edit)
     const tq_slot_spec *spec = tq_fake_spec(recipe, NULL, TQ_SLOT_INPUT);
     for (int i = 0; spec && i < tq_graph_n_inputs(graph); i++) {
         tq_value *x = tq_graph_input(graph, i);
-        const bool placed =
-            tq_value_n_consumers(x) == 1 && tq_node_is(tq_value_consumer(x, 0), "FakeQuantize");
-        if (tq_value_type(x)->dtype == TQ_F32 && tq_value_n_consumers(x) && !placed)
+        if (tq_value_type(x)->dtype == TQ_F32 && tq_value_n_consumers(x) && !tq_fake_is_placed(x))
             TQ_TRY(tq_fake_insert(graph, x, TQ_SLOT_INPUT, spec, edit));
     }
     return TQ_OK;

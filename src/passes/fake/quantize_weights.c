@@ -52,9 +52,13 @@ static tq_status add_range(tq_graph *graph, tq_node *before, const char *name, t
     TQ_TRY(tq_registry_find(tq_graph_registry(graph), TQ_KIND_QUANTIZER, spec->quantizer, &entry));
     const tq_text init = tq_init_text(&spec->init);
     const tq_attr attrs[] = {
-        TQ_STRING("quantizer", spec->quantizer), TQ_STRING("init", init.s),
-        TQ_INT("q_min", spec->range.q_min),      TQ_INT("n_levels", spec->range.n_levels),
-        TQ_INT("step", spec->range.step),        TQ_INT("axis", axis),
+        TQ_STRING("quantizer", spec->quantizer),
+        TQ_STRING("init", init.s),
+        TQ_INT("q_min", spec->range.q_min),
+        TQ_INT("n_levels", spec->range.n_levels),
+        TQ_INT("step", spec->range.step),
+        TQ_INT("axis", axis),
+        TQ_INT("free_offset", spec->range.free_offset),
     };
     tq_node *node;
     const int n = ((const tq_quantizer *)(const void *)entry)->n_params;
@@ -122,12 +126,23 @@ static tq_status make_params(tq_graph *graph, tq_node *before, tq_value *weight,
     return init_params(graph, tq_value_tensor(weight), axis, spec, params, *out_n);
 }
 
-/* A FakeQuantize of the same weight along the same axis, made for another consumer. */
-static tq_value *find_existing(const tq_value *weight, int axis)
+static bool is_as_specified(const tq_attrs *attrs, const tq_slot_spec *spec)
+{
+    return strcmp(tq_attr_string(attrs, "quantizer"), spec->quantizer) == 0 &&
+           strcmp(tq_attr_string(attrs, "init"), tq_init_text(&spec->init).s) == 0 &&
+           strcmp(tq_attr_string(attrs, "rounding"), tq_rounding_name(spec->rounding)) == 0 &&
+           tq_attr_int(attrs, "q_min") == spec->range.q_min &&
+           tq_attr_int(attrs, "n_levels") == spec->range.n_levels &&
+           tq_attr_int(attrs, "step") == spec->range.step;
+}
+
+/* The same FakeQuantize of the same weight, made for another consumer. */
+static tq_value *find_existing(const tq_value *weight, int axis, const tq_slot_spec *spec)
 {
     for (int i = 0; i < tq_value_n_consumers(weight); i++) {
         const tq_node *node = tq_value_consumer(weight, i);
-        if (tq_node_is(node, "FakeQuantize") && tq_attr_int(tq_node_attrs(node), "axis") == axis)
+        if (tq_node_is(node, "FakeQuantize") && tq_attr_int(tq_node_attrs(node), "axis") == axis &&
+            is_as_specified(tq_node_attrs(node), spec))
             return tq_node_output(node, 0);
     }
     return NULL;
@@ -142,7 +157,7 @@ static tq_status quantize(tq_graph *graph, tq_node *node, const tq_recipe *recip
         return TQ_OK;
     const bool head = recipe->head_per_tensor && reaches_output(tq_node_output(node, 0));
     const int axis = spec->per_channel && !head ? weight_axis(node) : -1;
-    y = find_existing(weight, axis);
+    y = find_existing(weight, axis, spec);
     if (!y) {
         int n_params;
         TQ_TRY(make_params(graph, node, weight, spec, axis, params, &n_params));
