@@ -31,6 +31,17 @@ TQ_API void tq_registry_destroy(tq_registry *registry);
  *  kernels may share the name of their operator. */
 TQ_API tq_status tq_registry_add(tq_registry *registry, tq_kind kind, const tq_entry *entry);
 
+/** Entries added from now on come from `origin`: a plug-in's name (borrowed); NULL, as at first: they are built in. */
+TQ_API void tq_registry_set_origin(tq_registry *registry, const char *origin);
+/** The plug-in that an entry came from; NULL if it is built in or not there. */
+TQ_API const char *tq_registry_origin(const tq_registry *registry, tq_kind kind, const char *name);
+/** Takes out all that came from `origin` (compared as a pointer). */
+TQ_API void tq_registry_remove_origin(tq_registry *registry, const char *origin);
+
+/** Keeps `object` until the registry is destroyed, then calls release(object), the last kept first. */
+TQ_API tq_status tq_registry_keep(tq_registry *registry, void *object, void (*release)(void *object));
+TQ_API bool tq_registry_keeps(const tq_registry *registry, const void *object);
+
 /** The entry of that name, or NULL. */
 TQ_API const tq_entry *tq_registry_get(const tq_registry *registry, tq_kind kind, const char *name);
 

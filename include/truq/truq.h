@@ -10,6 +10,7 @@
 #include <truq/model.h>
 #include <truq/onnx.h>
 #include <truq/op.h>
+#include <truq/plugin.h>
 #include <truq/quant.h>
 #include <truq/random.h>
 #include <truq/recipe.h>

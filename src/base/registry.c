@@ -8,13 +8,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+typedef struct item {
+    const tq_entry *entry;
+    const char *origin; /* a plug-in's name; NULL: built in */
+} item;
+
 typedef struct entries {
-    const tq_entry **items;
+    item *items;
     size_t n, capacity;
 } entries;
 
+typedef struct kept {
+    void *object;
+    void (*release)(void *object);
+    struct kept *before;
+} kept;
+
 struct tq_registry {
     entries kinds[TQ_N_KINDS];
+    const char *origin; /* of what is added now */
+    kept *last_kept;
 };
 
 static const char *const kind_names[TQ_N_KINDS][2] = {
@@ -56,7 +69,31 @@ void tq_registry_destroy(tq_registry *registry)
         return;
     for (int kind = 0; kind < TQ_N_KINDS; kind++)
         free(registry->kinds[kind].items);
+    while (registry->last_kept) {
+        kept *k = registry->last_kept;
+        registry->last_kept = k->before;
+        k->release(k->object);
+        free(k);
+    }
     free(registry);
+}
+
+tq_status tq_registry_keep(tq_registry *registry, void *object, void (*release)(void *object))
+{
+    kept *k = tq_allocate(sizeof *k);
+    if (!k)
+        return tq_fail(TQ_ERR_MEMORY, "out of memory");
+    *k = (kept){ object, release, registry->last_kept };
+    registry->last_kept = k;
+    return TQ_OK;
+}
+
+bool tq_registry_keeps(const tq_registry *registry, const void *object)
+{
+    for (const kept *k = registry->last_kept; k; k = k->before)
+        if (k->object == object)
+            return true;
+    return false;
 }
 
 static tq_status make_room(entries *list)
@@ -64,7 +101,7 @@ static tq_status make_room(entries *list)
     if (list->n < list->capacity)
         return TQ_OK;
     const size_t capacity = list->capacity ? 2 * list->capacity : 32;
-    const tq_entry **items = tq_allocate(capacity * sizeof *items);
+    item *items = tq_allocate(capacity * sizeof *items);
     if (!items)
         return tq_fail(TQ_ERR_MEMORY, "out of memory");
     if (list->n)
@@ -75,27 +112,66 @@ static tq_status make_room(entries *list)
     return TQ_OK;
 }
 
+void tq_registry_set_origin(tq_registry *registry, const char *origin)
+{
+    registry->origin = origin;
+}
+
+void tq_registry_remove_origin(tq_registry *registry, const char *origin)
+{
+    for (int kind = 0; kind < TQ_N_KINDS; kind++) {
+        entries *list = &registry->kinds[kind];
+        size_t n = 0;
+        for (size_t i = 0; i < list->n; i++)
+            if (list->items[i].origin != origin)
+                list->items[n++] = list->items[i];
+        list->n = n;
+    }
+}
+
+static const item *find(const tq_registry *registry, tq_kind kind, const char *name)
+{
+    const entries *list = &registry->kinds[kind];
+    for (size_t i = 0; i < list->n; i++)
+        if (strcmp(list->items[i].entry->name, name) == 0)
+            return &list->items[i];
+    return NULL;
+}
+
+/** Two of one name: which two. */
+static tq_status fail_twice(tq_kind kind, const char *name, const char *first, const char *second)
+{
+    return tq_fail(TQ_ERR_VALUE,
+                   "%s '%s' is registered twice, by %s%s%s and by %s%s%s; give one another name",
+                   tq_kind_name(kind, false), name, first ? "plug-in '" : "truq itself",
+                   first ? first : "", first ? "'" : "", second ? "plug-in '" : "truq itself",
+                   second ? second : "", second ? "'" : "");
+}
+
 tq_status tq_registry_add(tq_registry *registry, tq_kind kind, const tq_entry *entry)
 {
     if (!entry->name || !entry->name[0])
         return tq_fail(TQ_ERR_VALUE, "a %s without a name cannot be registered",
                        tq_kind_name(kind, false));
-    if (kind != TQ_KIND_KERNEL && tq_registry_get(registry, kind, entry->name))
-        return tq_fail(TQ_ERR_VALUE, "%s '%s' is registered twice; give one another name",
-                       tq_kind_name(kind, false), entry->name);
+    const item *other = kind != TQ_KIND_KERNEL ? find(registry, kind, entry->name) : NULL;
+    if (other)
+        return fail_twice(kind, entry->name, other->origin, registry->origin);
     entries *list = &registry->kinds[kind];
     TQ_TRY(make_room(list));
-    list->items[list->n++] = entry;
+    list->items[list->n++] = (item){ entry, registry->origin };
     return TQ_OK;
 }
 
 const tq_entry *tq_registry_get(const tq_registry *registry, tq_kind kind, const char *name)
 {
-    const entries *list = &registry->kinds[kind];
-    for (size_t i = 0; i < list->n; i++)
-        if (strcmp(list->items[i]->name, name) == 0)
-            return list->items[i];
-    return NULL;
+    const item *found = find(registry, kind, name);
+    return found ? found->entry : NULL;
+}
+
+const char *tq_registry_origin(const tq_registry *registry, tq_kind kind, const char *name)
+{
+    const item *found = find(registry, kind, name);
+    return found ? found->origin : NULL;
 }
 
 enum { LONGEST = 63, FAR = 3 };
@@ -140,7 +216,7 @@ static const char *suggest(const entries *list, const char *name)
     const char *nearest = NULL;
     int distance = FAR;
     for (size_t i = 0; i < list->n; i++) {
-        const char *other = list->items[i]->name;
+        const char *other = list->items[i].entry->name;
         const int d = edit_distance(name, other);
         if (d < distance && (size_t)d < strlen(name)) {
             nearest = other;
@@ -148,8 +224,9 @@ static const char *suggest(const entries *list, const char *name)
         }
     }
     for (size_t i = 0; i < list->n && !nearest; i++)
-        if (is_prefix(name, list->items[i]->name) || is_prefix(list->items[i]->name, name))
-            nearest = list->items[i]->name;
+        if (is_prefix(name, list->items[i].entry->name) ||
+            is_prefix(list->items[i].entry->name, name))
+            nearest = list->items[i].entry->name;
     return nearest;
 }
 
@@ -180,5 +257,5 @@ int tq_registry_count(const tq_registry *registry, tq_kind kind)
 const tq_entry *tq_registry_at(const tq_registry *registry, tq_kind kind, int i)
 {
     TQ_ASSERT(i >= 0 && i < tq_registry_count(registry, kind));
-    return registry->kinds[kind].items[i];
+    return registry->kinds[kind].items[i].entry;
 }

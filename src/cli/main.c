@@ -68,15 +68,20 @@ static int flush(int exit_status)
     return FAILED;
 }
 
-static void print_commands(void)
+static void print_commands(const tq_registry *registry)
 {
     tq_print("truq %s: quantised neural networks, from float to integers\n\n"
              "usage: truq COMMAND ...    ('truq COMMAND --help' explains one)\n\n",
              TQ_VERSION);
-    for (int i = 0; i < TQ_COUNT(commands); i++)
-        tq_print("  %-10s %s\n", commands[i]->entry.name, commands[i]->entry.brief);
+    for (int i = 0; i < tq_registry_count(registry, TQ_KIND_COMMAND); i++) {
+        const tq_entry *entry = tq_registry_at(registry, TQ_KIND_COMMAND, i);
+        const char *origin = tq_registry_origin(registry, TQ_KIND_COMMAND, entry->name);
+        tq_print("  %-10s %s%s%s%s\n", entry->name, entry->brief ? entry->brief : "",
+                 origin ? " (plug-in '" : "", origin ? origin : "", origin ? "')" : "");
+    }
     tq_print("  %-10s %s\n  %-10s %s\n", "help", "show this, or explain a command", "version",
              "show the version");
+    tq_print("\nwith every command:\n  --plugin FILE.so  load a plug-in first (may be repeated)\n");
 }
 
 static const char *join(tq_arena *arena, int argc, char **argv)
@@ -126,7 +131,7 @@ static bool is(const char *word, const char *name)
 static tq_status dispatch(tq_cli *cli, int argc, char **argv)
 {
     if (argc < 2 || ((is(argv[1], "help") || !strcmp(argv[1], "-h")) && argc == 2)) {
-        print_commands();
+        print_commands(cli->registry);
         return TQ_OK;
     }
     if (is(argv[1], "version")) {
@@ -148,6 +153,29 @@ typedef struct main_call {
     tq_arena *arena;
 } main_call;
 
+/** Loads what --plugin names, before or behind the subcommand, and takes it out of the words. */
+static tq_status load_plugins(const main_call *call, int *out_argc, char ***out_argv)
+{
+    char **words = TQ_NEW_N(call->arena, char *, call->argc + 1);
+    int n = 0;
+    bool literal = false;
+    for (int i = 0; i < call->argc; i++) {
+        char *word = call->argv[i];
+        literal = literal || strcmp(word, "--") == 0;
+        const bool alone = strcmp(word, "--plugin") == 0;
+        if (literal || (!alone && strncmp(word, "--plugin=", 9) != 0)) {
+            words[n++] = word;
+            continue;
+        }
+        if (alone && i + 1 == call->argc)
+            return tq_fail(TQ_ERR_USAGE, "--plugin needs a value, FILE.so");
+        TQ_TRY(tq_plugin_load(call->registry, alone ? call->argv[++i] : word + 9));
+    }
+    *out_argc = n;
+    *out_argv = words;
+    return TQ_OK;
+}
+
 static tq_status run_main(void *context)
 {
     main_call *call = context;
@@ -159,7 +187,10 @@ static tq_status run_main(void *context)
     tq_cli cli = { .registry = call->registry,
                    .command_line = join(call->arena, call->argc, call->argv),
                    .arena = call->arena };
-    return dispatch(&cli, call->argc, call->argv);
+    int argc = 0;
+    char **argv = NULL;
+    TQ_TRY(load_plugins(call, &argc, &argv));
+    return dispatch(&cli, argc, argv);
 }
 
 int main(int argc, char **argv)

@@ -150,6 +150,7 @@ static void print_help(const tq_cli *cli, const tq_option *options)
     tq_print("\n");
     for (const tq_option *o = options; o->kind; o++)
         print_row(cli, o);
+    tq_print("%-30s %s\n", "      --plugin FILE.so", "load a plug-in first (may be repeated)");
     tq_print("%-30s %s\n", "  -h, --help", "show this");
     if (command->details)
         tq_print("\n%s\n", command->details);

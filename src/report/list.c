@@ -23,20 +23,33 @@ static const char *integer_form(const tq_op *op)
     return op->integerise ? "rule" : op->flags & TQ_OP_INTEGER ? "itself" : NULL;
 }
 
+/** The last column, who brought it: only where something of the kind came from a plug-in. */
+static const char *from_title(const tq_registry *registry, tq_kind kind)
+{
+    for (int i = 0; i < tq_registry_count(registry, kind); i++)
+        if (tq_registry_origin(registry, kind, tq_registry_at(registry, kind, i)->name))
+            return "plug-in";
+    return NULL;
+}
+
 static void add_op(tq_table *table, const tq_registry *registry, const tq_op *op, tq_arena *arena)
 {
     const char *kernels = kernels_of(registry, op->entry.name, arena), *integer = integer_form(op);
-    tq_table_add(table, (const char *[]){ op->entry.name, op->domain ? op->domain : "onnx",
-                                          op->reference ? "yes" : "-", op->gradient ? "yes" : "-",
-                                          integer ? integer : "-", op->bounds ? "yes" : "-",
-                                          kernels ? kernels : "-", op->entry.brief });
+    tq_table_add(table,
+                 (const char *[]){ op->entry.name, op->domain ? op->domain : "onnx",
+                                   op->reference ? "yes" : "-", op->gradient ? "yes" : "-",
+                                   integer ? integer : "-", op->bounds ? "yes" : "-",
+                                   kernels ? kernels : "-", op->entry.brief,
+                                   tq_registry_origin(registry, TQ_KIND_OP, op->entry.name) });
 }
 
 static const char *ops_text(const tq_registry *registry, tq_arena *arena)
 {
-    static const char *const titles[] = { "name",    "domain", "reference", "gradient",
-                                          "integer", "bounds", "kernels",   "brief" };
-    tq_table *table = tq_table_create(arena, TQ_COUNT(titles), titles);
+    const char *const titles[] = { "name",     "domain",  "reference",
+                                   "gradient", "integer", "bounds",
+                                   "kernels",  "brief",   from_title(registry, TQ_KIND_OP) };
+    tq_table *table =
+        tq_table_create(arena, TQ_COUNT(titles) - !titles[TQ_COUNT(titles) - 1], titles);
     for (int i = 0; i < tq_registry_count(registry, TQ_KIND_OP); i++)
         add_op(table, registry,
                (const tq_op *)(const void *)tq_registry_at(registry, TQ_KIND_OP, i), arena);
@@ -45,11 +58,13 @@ static const char *ops_text(const tq_registry *registry, tq_arena *arena)
 
 static const char *entries_text(const tq_registry *registry, tq_kind kind, tq_arena *arena)
 {
-    static const char *const titles[] = { "name", "brief", "source" };
-    tq_table *table = tq_table_create(arena, TQ_COUNT(titles), titles);
+    const char *const titles[] = { "name", "brief", "source", from_title(registry, kind) };
+    tq_table *table =
+        tq_table_create(arena, TQ_COUNT(titles) - !titles[TQ_COUNT(titles) - 1], titles);
     for (int i = 0; i < tq_registry_count(registry, kind); i++) {
         const tq_entry *e = tq_registry_at(registry, kind, i);
-        tq_table_add(table, (const char *[]){ e->name, e->brief, e->source });
+        tq_table_add(table, (const char *[]){ e->name, e->brief, e->source,
+                                              tq_registry_origin(registry, kind, e->name) });
     }
     return tq_table_print(table);
 }
@@ -75,6 +90,7 @@ static const char *list_json(const tq_registry *registry, tq_kind kind, tq_arena
         tq_json_add_text(json, "name", e->name);
         tq_json_add_text(json, "brief", e->brief);
         tq_json_add_text(json, "source", e->source);
+        tq_json_add_text(json, "plugin", tq_registry_origin(registry, kind, e->name));
         if (kind == TQ_KIND_OP)
             add_op_json(json, registry, (const tq_op *)(const void *)e, arena);
         tq_json_close(json);
