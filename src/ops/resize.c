@@ -1,6 +1,13 @@
-/* Resize by nearest neighbour or linear interpolation along any axes. Output index i lies at input
- * coordinate (half_pixel) (i + 1/2) / scale - 1/2, and so on for the other modes; coordinates
- * beyond the edges take the edge. Source: ONNX Resize, opset 19. */
+/* Resize along any axes (ONNX Resize-19). Output index i lies at input coordinate
+ * x = (i + 1/2) / scale - 1/2 (half_pixel), and so on for the other modes.
+ *
+ *   nearest   y = x[round(x)]
+ *   linear    y = sum_k w(k - x) x[k] / sum_k w(k - x),   w(d) = max(0, 1 - |d|)
+ *   cubic     the same with Keys' kernel of parameter a (cubic_coeff_a), 4 neighbours wide
+ *
+ * product by product over the axes. With antialias and scale < 1 the kernel is stretched: w(d
+ * scale). Beyond the edges the edge repeats, or (exclude_outside) has weight 0; tf_crop_and_resize
+ * reads the box `roi` and gives extrapolation_value outside the input. Computed in double. */
 #include "ops/integer_rules_internal.h"
 #include "ops/strided_internal.h"
 
@@ -9,23 +16,22 @@
 
 enum { X, ROI, SCALES, SIZES };
 
-typedef enum coordinates {
-    HALF_PIXEL,
-    HALF_PIXEL_SYMMETRIC,
-    PYTORCH_HALF_PIXEL,
-    ALIGN_CORNERS,
-    ASYMMETRIC
-} coordinates;
-static const char *const coordinate_names[] = { "half_pixel", "half_pixel_symmetric",
+enum { NEAREST, LINEAR, CUBIC };
+static const char *const mode_names[] = { "nearest", "linear", "cubic" };
+enum { HALF_PIXEL, HALF_PIXEL_SYMMETRIC, PYTORCH_HALF_PIXEL, ALIGN_CORNERS, ASYMMETRIC, CROP };
+static const char *const coordinate_names[] = { "half_pixel",         "half_pixel_symmetric",
                                                 "pytorch_half_pixel", "align_corners",
-                                                "asymmetric" };
-typedef enum nearest { PREFER_FLOOR, PREFER_CEIL, FLOOR, CEIL } nearest;
+                                                "asymmetric",         "tf_crop_and_resize" };
+enum { PREFER_FLOOR, PREFER_CEIL, FLOOR, CEIL };
 static const char *const nearest_names[] = { "round_prefer_floor", "round_prefer_ceil", "floor",
                                              "ceil" };
+enum { STRETCH, NOT_LARGER, NOT_SMALLER };
+static const char *const policy_names[] = { "stretch", "not_larger", "not_smaller" };
 
 typedef struct settings {
-    bool linear;
-    int coordinates, nearest;
+    int mode, coordinates, nearest, policy;
+    bool antialias, exclude_outside;
+    double a; /* of the cubic kernel */
 } settings;
 
 static int find(const char *const *names, int n, const char *name)
@@ -36,28 +42,25 @@ static int find(const char *const *names, int n, const char *name)
     return -1;
 }
 
+static tq_status read_choice(const tq_attrs *attrs, const char *attr, const char *const *names,
+                             int n, int *out)
+{
+    const char *name = tq_attr_string(attrs, attr);
+    *out = find(names, n, name);
+    return *out < 0 ? tq_fail(TQ_ERR_UNSUPPORTED, "%s '%s' is not implemented", attr, name) : TQ_OK;
+}
+
 static tq_status read_settings(const tq_attrs *attrs, settings *s)
 {
-    const char *mode = tq_attr_string(attrs, "mode");
-    const char *coordinate = tq_attr_string(attrs, "coordinate_transformation_mode");
-    const char *rounding = tq_attr_string(attrs, "nearest_mode");
-    const char *policy = tq_attr_string(attrs, "keep_aspect_ratio_policy");
-    s->linear = strcmp(mode, "linear") == 0;
-    s->coordinates = find(coordinate_names, TQ_COUNT(coordinate_names), coordinate);
-    s->nearest = find(nearest_names, TQ_COUNT(nearest_names), rounding);
-    if (!s->linear && strcmp(mode, "nearest") != 0)
-        return tq_fail(TQ_ERR_UNSUPPORTED, "mode '%s' is not implemented; nearest and linear are",
-                       mode);
-    if (s->coordinates < 0)
-        return tq_fail(TQ_ERR_UNSUPPORTED, "coordinate_transformation_mode '%s' is not implemented",
-                       coordinate);
-    if (s->nearest < 0)
-        return tq_fail(TQ_ERR_UNSUPPORTED, "nearest_mode '%s' is not implemented", rounding);
-    if (tq_attr_int(attrs, "antialias"))
-        return tq_fail(TQ_ERR_UNSUPPORTED, "antialias is not implemented");
-    if (strcmp(policy, "stretch") != 0)
-        return tq_fail(TQ_ERR_UNSUPPORTED, "keep_aspect_ratio_policy '%s' is not implemented",
-                       policy);
+    TQ_TRY(read_choice(attrs, "mode", mode_names, TQ_COUNT(mode_names), &s->mode));
+    TQ_TRY(read_choice(attrs, "coordinate_transformation_mode", coordinate_names,
+                       TQ_COUNT(coordinate_names), &s->coordinates));
+    TQ_TRY(read_choice(attrs, "nearest_mode", nearest_names, TQ_COUNT(nearest_names), &s->nearest));
+    TQ_TRY(read_choice(attrs, "keep_aspect_ratio_policy", policy_names, TQ_COUNT(policy_names),
+                       &s->policy));
+    s->antialias = tq_attr_int(attrs, "antialias") != 0;
+    s->exclude_outside = tq_attr_int(attrs, "exclude_outside") != 0;
+    s->a = (double)tq_attr_float(attrs, "cubic_coeff_a");
     return TQ_OK;
 }
 
@@ -90,21 +93,77 @@ static bool given(const tq_op_types *t, int i)
     return tq_op_has(t, i) && !(t->in[i]->rank == 1 && t->in[i]->dims[0] == 0);
 }
 
-static tq_status resized(const tq_type *x, int axis, const tq_tensor *scales,
-                         const tq_tensor *sizes, int i, int64_t *out_dim)
+/* ---- sizes ---------------------------------------------------------------------------------- */
+
+/** What says the sizes: the arrays that are known. */
+typedef struct wish {
+    const tq_tensor *scales, *sizes, *roi;
+    int n, axes[TQ_MAX_RANK];
+} wish;
+
+static double number(const tq_tensor *tensor, int i)
 {
-    *out_dim = TQ_DIM_ANY;
-    if (sizes) {
-        const int64_t size = tq_load_i64(sizes->data, sizes->type.dtype, i);
-        if (size < 1 && size != TQ_VALUE_ANY)
-            return tq_fail(TQ_ERR_VALUE, "sizes[%d] is %lld", i, (long long)size);
-        *out_dim = size == TQ_VALUE_ANY ? TQ_DIM_ANY : size;
-    } else if (x->dims[axis] != TQ_DIM_ANY) {
-        const double scale = tq_load_f64(scales->data, scales->type.dtype, i);
-        const double size = floor(scale * (double)x->dims[axis]);
-        if (!(scale > 0) || size > 1e12)
-            return tq_fail(TQ_ERR_VALUE, "scales[%d] is %g", i, scale);
-        *out_dim = (int64_t)size;
+    return tq_load_f64(tensor->data, tensor->type.dtype, i);
+}
+
+static double roi_extent(const wish *w, int i)
+{
+    return w->roi ? number(w->roi, w->n + i) - number(w->roi, i) : 1.0;
+}
+
+static tq_status by_scale(const tq_type *x, const wish *w, int i, int64_t *out_dim)
+{
+    const double scale = number(w->scales, i);
+    const double size = floor(roi_extent(w, i) * scale * (double)x->dims[w->axes[i]]);
+    if (!(scale > 0) || !(size >= 0) || size > 1e12)
+        return tq_fail(TQ_ERR_VALUE, "scales[%d] is %g", i, scale);
+    *out_dim = (int64_t)size;
+    return TQ_OK;
+}
+
+/** The one scale that fits all sizes: the smallest (not_larger) or the largest of theirs. 0: not
+ * known. */
+static double common_scale(const tq_type *x, const wish *w, int policy)
+{
+    double common = policy == NOT_LARGER ? INFINITY : 0.0;
+    for (int i = 0; i < w->n; i++) {
+        const int64_t dim = x->dims[w->axes[i]];
+        if (dim < 1 || number(w->sizes, i) < 1)
+            return 0.0;
+        const double scale = number(w->sizes, i) / (double)dim;
+        common = (policy == NOT_LARGER) == (scale < common) ? scale : common;
+    }
+    return common;
+}
+
+static tq_status by_size(const tq_type *x, const wish *w, int policy, int i, int64_t *out_dim)
+{
+    const int64_t size = tq_load_i64(w->sizes->data, w->sizes->type.dtype, i);
+    if (size < 1 && size != TQ_VALUE_ANY)
+        return tq_fail(TQ_ERR_VALUE, "sizes[%d] is %lld", i, (long long)size);
+    *out_dim = size == TQ_VALUE_ANY ? TQ_DIM_ANY : size;
+    if (policy == STRETCH)
+        return TQ_OK;
+    const double scale = common_scale(x, w, policy);
+    *out_dim = scale > 0 ? (int64_t)floor(scale * (double)x->dims[w->axes[i]] + 0.5) : TQ_DIM_ANY;
+    return TQ_OK;
+}
+
+static tq_status infer_dims(tq_op_types *t, const settings *s, const wish *w)
+{
+    const tq_type *x = t->in[X];
+    const tq_tensor *given_array = w->scales ? w->scales : w->sizes;
+    if (tq_tensor_count(given_array) != w->n || (w->roi && tq_tensor_count(w->roi) != 2 * w->n))
+        return tq_fail(TQ_ERR_SHAPE, "scales, sizes or roi is %s; expected %d entries (roi: %d)",
+                       tq_type_text(&given_array->type).s, w->n, 2 * w->n);
+    for (int d = 0; d < x->rank; d++)
+        t->out[0].dims[d] = x->dims[d];
+    for (int i = 0; i < w->n; i++) {
+        int64_t *dim = &t->out[0].dims[w->axes[i]];
+        if (w->sizes)
+            TQ_TRY(by_size(x, w, s->policy, i, dim));
+        else if (*dim != TQ_DIM_ANY)
+            TQ_TRY(by_scale(x, w, i, dim));
     }
     return TQ_OK;
 }
@@ -114,39 +173,37 @@ static tq_status infer(tq_op_types *t)
     const tq_type *x = t->in[X];
     settings s;
     TQ_TRY(read_settings(t->attrs, &s));
-    if (s.linear)
+    if (s.mode != NEAREST || s.coordinates == CROP)
         TQ_TRY(tq_op_need_dtype(t, X, TQ_DTYPES_FLOAT));
     if (given(t, SCALES) == given(t, SIZES))
         return tq_fail(TQ_ERR_VALUE, "expected either scales or sizes");
+    if (s.coordinates == CROP && !given(t, ROI))
+        return tq_fail(TQ_ERR_VALUE, "tf_crop_and_resize needs a roi");
     tq_infer_rank_only(t, x->rank);
-    const tq_tensor *scales = known(t, SCALES), *sizes = known(t, SIZES);
     if (x->rank < 0)
         return TQ_OK;
-    int axes[TQ_MAX_RANK], n;
-    TQ_TRY(read_axes(t->attrs, x->rank, axes, &n));
-    if (!scales && !sizes)
-        return TQ_OK;
-    if (tq_tensor_count(scales ? scales : sizes) != n)
-        return tq_fail(TQ_ERR_SHAPE, "scales or sizes is %s; expected %d entries",
-                       tq_type_text(scales ? &scales->type : &sizes->type).s, n);
-    for (int d = 0; d < x->rank; d++)
-        t->out[0].dims[d] = x->dims[d];
-    for (int i = 0; i < n; i++)
-        TQ_TRY(resized(x, axes[i], scales, sizes, i, &t->out[0].dims[axes[i]]));
-    return TQ_OK;
+    const bool crops = s.coordinates == CROP;
+    wish w = { known(t, SCALES), known(t, SIZES), crops ? known(t, ROI) : NULL, 0, { 0 } };
+    TQ_TRY(read_axes(t->attrs, x->rank, w.axes, &w.n));
+    const bool open = crops && w.scales && !w.roi;
+    return (w.scales || w.sizes) && !open ? infer_dims(t, &s, &w) : TQ_OK;
 }
+
+/* ---- coordinates ---------------------------------------------------------------------------- */
 
 /** One axis of the input seen from the output. */
 typedef struct axis_map {
     int64_t n_in, n_out;
     double scale;
+    double begin, end; /* of the roi */
+    bool same;         /* every element stays where it is */
 } axis_map;
 
-static double coordinate(const axis_map *m, int mode, int64_t i)
+static double coordinate(const axis_map *m, int kind, int64_t i)
 {
-    const double length =
-        m->scale * (double)m->n_in; /* may differ from n_out, which is its floor */
-    switch (mode) {
+    /* length may differ from n_out, which is its floor */
+    const double length = m->scale * (double)m->n_in, last = (double)(m->n_in - 1);
+    switch (kind) {
     case HALF_PIXEL_SYMMETRIC: {
         const double adjust = (double)m->n_out / length, center = (double)m->n_in / 2;
         return center * (1 - adjust) + ((double)i + 0.5) / m->scale - 0.5;
@@ -154,110 +211,169 @@ static double coordinate(const axis_map *m, int mode, int64_t i)
     case PYTORCH_HALF_PIXEL:
         return m->n_out > 1 ? ((double)i + 0.5) / m->scale - 0.5 : 0.0;
     case ALIGN_CORNERS:
-        return m->n_out > 1 ? (double)i * (double)(m->n_in - 1) / (double)(m->n_out - 1) : 0.0;
+        return m->n_out > 1 ? (double)i * last / (length - 1) : 0.0;
     case ASYMMETRIC:
         return (double)i / m->scale;
+    case CROP:
+        return m->n_out > 1 ? m->begin * last +
+                                  (double)i * (m->end - m->begin) * last / (double)(m->n_out - 1)
+                            : 0.5 * (m->begin + m->end) * last;
     default:
         return ((double)i + 0.5) / m->scale - 0.5;
     }
 }
 
-static int64_t nearest_index(const axis_map *m, const settings *s, int64_t i)
+/** A coordinate as an index, also where it is nonsense. */
+static int64_t index_of(double x, int64_t n)
 {
-    const double x = coordinate(m, s->coordinates, i);
+    return x >= 0 ? (x < (double)n ? (int64_t)x : n - 1) : 0;
+}
+
+static int64_t nearest_index(const settings *s, double x, int64_t n)
+{
     const double rounded = s->nearest == PREFER_FLOOR  ? ceil(x - 0.5)
                            : s->nearest == PREFER_CEIL ? floor(x + 0.5)
                            : s->nearest == FLOOR       ? floor(x)
                                                        : ceil(x);
-    return tq_clip_i64((int64_t)rounded, 0, m->n_in - 1);
+    return index_of(rounded, n);
 }
 
-static void make_maps(const tq_op_run *run, axis_map *maps)
+static void make_maps(const tq_op_run *run, const settings *s, axis_map *maps)
 {
     const tq_type *x = run->in_types[X], *y = run->out_types[0];
     int axes[TQ_MAX_RANK], n = 0;
     tq_status_drop(read_axes(run->attrs, x->rank, axes, &n));
     for (int d = 0; d < x->rank; d++)
-        maps[d] = (axis_map){ x->dims[d], y->dims[d], (double)y->dims[d] / (double)x->dims[d] };
-    const bool by_scale = tq_run_has(run, SCALES) && tq_type_count(run->in_types[SCALES]) == n;
-    for (int i = 0; i < n && by_scale; i++)
-        maps[axes[i]].scale = tq_load_f64(run->in[SCALES], run->in_types[SCALES]->dtype, i);
-}
-
-static void run_nearest(const tq_op_run *run, const settings *s, const axis_map *maps)
-{
-    const tq_type *x = run->in_types[X], *y = run->out_types[0];
-    const size_t size = tq_dtype_size(x->dtype);
-    int64_t strides[TQ_MAX_RANK], at[TQ_MAX_RANK] = { 0 };
-    tq_type_strides(x, strides);
-    for (int64_t i = 0; i < tq_type_count(y); i++) {
-        int64_t from = 0;
-        for (int d = 0; d < y->rank; d++)
-            from += (maps[d].n_in == maps[d].n_out && maps[d].scale == 1
-                         ? at[d]
-                         : nearest_index(&maps[d], s, at[d])) *
-                    strides[d];
-        memcpy((char *)run->out[0] + (size_t)i * size,
-               (const char *)run->in[X] + (size_t)from * size, size);
-        tq_index_next(y->rank, y->dims, at);
+        maps[d] = (axis_map){ x->dims[d], y->dims[d], (double)y->dims[d] / (double)x->dims[d],
+                              0.0,        1.0,        x->dims[d] == y->dims[d] };
+    const bool by_scales = tq_run_has(run, SCALES) && tq_type_count(run->in_types[SCALES]) == n;
+    for (int i = 0; i < n; i++) {
+        axis_map *m = &maps[axes[i]];
+        if (by_scales)
+            m->scale = tq_load_f64(run->in[SCALES], run->in_types[SCALES]->dtype, i);
+        if (s->coordinates == CROP) {
+            m->begin = tq_load_f64(run->in[ROI], run->in_types[ROI]->dtype, i);
+            m->end = tq_load_f64(run->in[ROI], run->in_types[ROI]->dtype, n + i);
+        }
+        m->same = m->same && m->scale == 1 && m->begin == 0 && m->end == 1;
     }
 }
 
-/** Sum over the 2^k neighbours along the k axes that change. */
-static double interpolate(const tq_op_run *run, const settings *s, const axis_map *maps,
-                          const int64_t *strides, const int64_t *at)
+/* ---- running -------------------------------------------------------------------------------- */
+
+typedef struct job {
+    const tq_op_run *run;
+    settings s;
+    axis_map maps[TQ_MAX_RANK];
+    int64_t strides[TQ_MAX_RANK];
+    double outside; /* value beyond the input when cropping */
+} job;
+
+/** Which input elements along one axis an output element is made of. */
+typedef struct taps {
+    int64_t first, n;
+    double x, stretch, sum;
+} taps;
+
+static double kernel(const settings *s, double d)
 {
-    const tq_type *x = run->in_types[X];
-    int64_t near[TQ_MAX_RANK][2], base = 0;
-    double weight[TQ_MAX_RANK][2];
-    int n = 0;
-    for (int d = 0; d < x->rank; d++) {
-        if (maps[d].n_in == maps[d].n_out && maps[d].scale == 1) {
-            base += at[d] * strides[d];
+    const double v = fabs(d), a = s->a;
+    if (s->mode == LINEAR)
+        return v < 1 ? 1 - v : 0.0;
+    if (v <= 1)
+        return ((a + 2) * v - (a + 3)) * v * v + 1;
+    return v < 2 ? ((a * v - 5 * a) * v + 8 * a) * v - 4 * a : 0.0;
+}
+
+static double tap_weight(const job *j, const taps *t, int64_t n_in, int64_t k)
+{
+    if (j->s.exclude_outside && (k < 0 || k >= n_in))
+        return 0.0;
+    return kernel(&j->s, ((double)k - t->x) * t->stretch);
+}
+
+static taps find_taps(const job *j, const axis_map *m, double x)
+{
+    taps t = { .x = x, .stretch = j->s.antialias && m->scale < 1 ? m->scale : 1.0, .sum = 1.0 };
+    const double start = floor((j->s.mode == LINEAR ? -1.0 : -2.0) / t.stretch) + 1;
+    t.first = (int64_t)(floor(x) + start);
+    t.n = (int64_t)(2 - 2 * start);
+    if (!j->s.antialias && !j->s.exclude_outside)
+        return t;
+    t.sum = 0.0;
+    for (int64_t k = t.first; k < t.first + t.n; k++)
+        t.sum += tap_weight(j, &t, m->n_in, k);
+    return t;
+}
+
+/** Sum over the taps of axes d, d + 1, ... from element `base` on. */
+static double interpolate(const job *j, const taps *all, int d, int64_t base)
+{
+    const tq_type *x = j->run->in_types[X];
+    if (d == x->rank)
+        return tq_load_f64(j->run->in[X], x->dtype, base);
+    const taps *t = &all[d];
+    const int64_t n_in = x->dims[d];
+    if (t->n == 1)
+        return interpolate(j, all, d + 1, base + t->first * j->strides[d]);
+    double sum = 0.0;
+    for (int64_t k = t->first; k < t->first + t->n; k++) {
+        const double w = tap_weight(j, t, n_in, k);
+        if (w != 0.0)
+            sum +=
+                w * interpolate(j, all, d + 1, base + tq_clip_i64(k, 0, n_in - 1) * j->strides[d]);
+    }
+    return sum / t->sum;
+}
+
+/** False where the element lies outside the box that is cropped. */
+static bool find_all_taps(const job *j, const int64_t *at, taps *all)
+{
+    for (int d = 0; d < j->run->out_types[0]->rank; d++) {
+        const axis_map *m = &j->maps[d];
+        if (m->same) {
+            all[d] = (taps){ .first = at[d], .n = 1 };
             continue;
         }
-        const double c = coordinate(&maps[d], s->coordinates, at[d]), below = floor(c);
-        for (int k = 0; k < 2; k++)
-            near[n][k] = tq_clip_i64((int64_t)below + k, 0, maps[d].n_in - 1) * strides[d];
-        weight[n][1] = c - below;
-        weight[n++][0] = 1 - (c - below);
+        const double x = coordinate(m, j->s.coordinates, at[d]);
+        if (j->s.coordinates == CROP && !(x >= 0 && x <= (double)(m->n_in - 1)))
+            return false;
+        all[d] = j->s.mode == NEAREST ? (taps){ .first = nearest_index(&j->s, x, m->n_in), .n = 1 }
+                                      : find_taps(j, m, x);
     }
-    double sum = 0.0;
-    for (int corner = 0; corner < 1 << n; corner++) {
-        int64_t from = base;
-        double w = 1.0;
-        for (int k = 0; k < n; k++) {
-            from += near[k][corner >> k & 1];
-            w *= weight[k][corner >> k & 1];
-        }
-        sum += w == 0.0 ? 0.0 : w * tq_load_f64(run->in[X], x->dtype, from);
-    }
-    return sum;
+    return true;
 }
 
-static void run_linear(const tq_op_run *run, const settings *s, const axis_map *maps)
+static void copy_element(const job *j, const taps *all, int64_t to)
 {
-    const tq_type *x = run->in_types[X], *y = run->out_types[0];
-    int64_t strides[TQ_MAX_RANK], at[TQ_MAX_RANK] = { 0 };
-    tq_type_strides(x, strides);
-    for (int64_t i = 0; i < tq_type_count(y); i++) {
-        tq_store_f64(run->out[0], y->dtype, i, interpolate(run, s, maps, strides, at));
-        tq_index_next(y->rank, y->dims, at);
-    }
+    const size_t size = tq_dtype_size(j->run->in_types[X]->dtype);
+    int64_t from = 0;
+    for (int d = 0; d < j->run->in_types[X]->rank; d++)
+        from += all[d].first * j->strides[d];
+    memcpy((char *)j->run->out[0] + (size_t)to * size,
+           (const char *)j->run->in[X] + (size_t)from * size, size);
 }
 
 static void reference(const tq_op_run *run)
 {
-    settings s = { 0 };
-    axis_map maps[TQ_MAX_RANK];
-    if (tq_type_count(run->out_types[0]) == 0 || tq_type_count(run->in_types[X]) == 0)
+    const tq_type *y = run->out_types[0];
+    job j = { .run = run, .outside = (double)tq_attr_float(run->attrs, "extrapolation_value") };
+    if (tq_type_count(y) == 0 || tq_type_count(run->in_types[X]) == 0)
         return;
-    tq_status_drop(read_settings(run->attrs, &s));
-    make_maps(run, maps);
-    if (s.linear)
-        run_linear(run, &s, maps);
-    else
-        run_nearest(run, &s, maps);
+    tq_status_drop(read_settings(run->attrs, &j.s));
+    make_maps(run, &j.s, j.maps);
+    tq_type_strides(run->in_types[X], j.strides);
+    int64_t at[TQ_MAX_RANK] = { 0 };
+    taps all[TQ_MAX_RANK];
+    for (int64_t i = 0; i < tq_type_count(y); i++) {
+        if (!find_all_taps(&j, at, all))
+            tq_store_f64(run->out[0], y->dtype, i, j.outside);
+        else if (j.s.mode == NEAREST)
+            copy_element(&j, all, i);
+        else
+            tq_store_f64(run->out[0], y->dtype, i, interpolate(&j, all, 0, 0));
+        tq_index_next(y->rank, y->dims, at);
+    }
 }
 
 /** Nearest neighbour moves codes; interpolation does not. */
@@ -270,7 +386,7 @@ static tq_status integerise(tq_integerise *t)
 
 const tq_op tq_op_resize = {
     .entry = { .name = "Resize",
-               .brief = "another size by nearest neighbour or linear interpolation" },
+               .brief = "another size by nearest neighbour, linear or cubic interpolation" },
     .flags = TQ_OP_INTEGER | TQ_OP_DATA_DEPENDENT,
     .inputs = { "X", "?roi", "?scales", "?sizes" },
     .outputs = { "Y" },
