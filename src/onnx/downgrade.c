@@ -21,7 +21,17 @@ static tq_status find_constant(const tq_draft *draft, int i, const tq_tensor **o
     return TQ_OK;
 }
 
-/** Input i becomes the attribute; negative entries count from `rank` (0: left as they are). */
+/** Input i is gone, the attribute says what it said. */
+static void drop_input(tq_draft *draft, int i, const char *attr)
+{
+    tq_dropped_input *dropped = TQ_NEW(draft->arena, tq_dropped_input);
+    *dropped = (tq_dropped_input){ attr, tq_value_name(draft->inputs[i]), draft->dropped };
+    draft->dropped = dropped;
+    tq_draft_set_input(draft, i, NULL);
+}
+
+/** Input i becomes the attribute; before opset 11 entries that count from the end (of `rank` axes)
+ * are not known. */
 static tq_status ints_to_attr(tq_draft *draft, int i, const char *name, int rank)
 {
     const tq_tensor *tensor;
@@ -32,10 +42,10 @@ static tq_status ints_to_attr(tq_draft *draft, int i, const char *name, int rank
     int64_t *ints = TQ_NEW_N(draft->arena, int64_t, n + 1);
     for (int k = 0; k < n; k++) {
         ints[k] = tq_load_i64(tensor->data, tensor->type.dtype, k);
-        ints[k] += ints[k] < 0 ? rank : 0;
+        ints[k] += ints[k] < 0 && draft->opset < 11 ? rank : 0;
     }
     tq_draft_set(draft, TQ_INTS(name, n, ints));
-    tq_draft_set_input(draft, i, NULL);
+    drop_input(draft, i, name);
     return TQ_OK;
 }
 
@@ -48,7 +58,7 @@ static tq_status number_to_attr(tq_draft *draft, int i, const char *name)
     if (tq_tensor_count(tensor) != 1)
         return no_form(draft, "a single number is needed");
     tq_draft_set(draft, TQ_FLOAT(name, (float)tq_load_f64(tensor->data, tensor->type.dtype, 0)));
-    tq_draft_set_input(draft, i, NULL);
+    drop_input(draft, i, name);
     return TQ_OK;
 }
 

@@ -192,29 +192,10 @@ static void add_infos(const tq_onnx_writer *writer, Onnx__GraphProto *proto)
 
 /* ---- model ---- */
 
-typedef struct meta_list {
-    tq_onnx_writer *writer;
-    size_t n, capacity;
-    Onnx__StringStringEntryProto **entries;
-} meta_list;
-
-static void put_meta(void *context, const char *key, const char *text)
+void tq_writer_put_prop(tq_onnx_writer *writer, const char *key, const char *text)
 {
-    meta_list *list = context;
-    tq_arena *arena = list->writer->arena;
-    /* what the nodes carry as attributes need not be said twice */
-    if (list->writer->opset == 10 && strncmp(key, "truq.node:", 10) == 0 &&
-        strncmp(strchr(key + 10, ':') + 1, "attr.", 5) == 0)
-        return;
-    TQ_PUSH(arena, list->entries, list->n, list->capacity, make_entry(arena, key, text));
-}
-
-static void add_metadata(tq_onnx_writer *writer)
-{
-    meta_list list = { .writer = writer };
-    tq_onnx_write_meta(writer->graph, writer->arena, put_meta, &list);
-    writer->model.n_metadata_props = list.n;
-    writer->model.metadata_props = list.entries;
+    TQ_PUSH(writer->arena, writer->props, writer->n_props, writer->props_capacity,
+            make_entry(writer->arena, key, text));
 }
 
 static Onnx__OperatorSetIdProto *make_opset(tq_arena *arena, const char *domain, int version)
@@ -264,7 +245,9 @@ static tq_status build_model(tq_onnx_writer *writer)
     model->producer_name = own(writer->arena, "truq");
     model->producer_version = own(writer->arena, TQ_VERSION);
     add_opsets(writer);
-    add_metadata(writer);
+    tq_writer_add_metadata(writer);
+    model->n_metadata_props = writer->n_props;
+    model->metadata_props = writer->props;
     return TQ_OK;
 }
 

@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-enum { DIALECT_OPSET = 10 };
-
 static char *own(tq_arena *arena, const char *text)
 {
     return tq_arena_strdup(arena, text ? text : "");
@@ -184,7 +182,10 @@ static tq_status add_node(tq_onnx_writer *writer, const tq_node *node, Onnx__Nod
     else if (tq_name_set_add(&writer->domains, draft.domain, 0))
         TQ_PUSH(writer->arena, writer->domain_names, writer->n_domains, writer->domains_capacity,
                 draft.domain);
-    if (writer->opset == DIALECT_OPSET)
+    for (const tq_dropped_input *d = draft.dropped; d; d = d->next)
+        tq_writer_put_prop(writer, tq_onnx_constant_key(writer->arena, draft.name, d->attr),
+                           d->value);
+    if (writer->opset == TQ_ONNX_DIALECT_OPSET)
         add_noted_attrs(&draft, node);
     return write_node(writer, &draft, proto);
 }

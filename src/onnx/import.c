@@ -22,6 +22,12 @@ static const char *fresh(tq_onnx_reader *reader, tq_name_set *used, const char *
     return name;
 }
 
+const char *tq_reader_find_prop(const tq_onnx_reader *reader, const char *key)
+{
+    const int64_t i = tq_name_set_find(&reader->props, key);
+    return i < 0 ? NULL : text_of(reader->model->metadata_props[i]->value);
+}
+
 const char *tq_reader_fresh_value(tq_onnx_reader *reader, const char *wanted)
 {
     return fresh(reader, &reader->value_names, wanted);
@@ -64,12 +70,21 @@ static tq_status add_made(tq_onnx_reader *reader, const tq_name_set *inputs,
     return TQ_OK;
 }
 
+static void collect_props(tq_onnx_reader *reader)
+{
+    const Onnx__ModelProto *model = reader->model;
+    for (size_t i = 0; i < model->n_metadata_props; i++)
+        if (model->metadata_props[i]->key)
+            tq_name_set_add(&reader->props, model->metadata_props[i]->key, (int64_t)i);
+}
+
 /** All names of the file, so that names made here never collide with later ones; each value is made
  *  once. An initialiser may repeat a graph input: it is the input's value. */
 static tq_status collect_names(tq_onnx_reader *reader, tq_name_set *out_constants)
 {
     const Onnx__GraphProto *graph = reader->model->graph;
     tq_name_set inputs = { .arena = reader->arena };
+    collect_props(reader);
     for (size_t i = 0; i < graph->n_input; i++)
         TQ_TRY(add_source(reader, &inputs, "graph input", graph->input[i]->name, i));
     for (size_t i = 0; i < graph->n_initializer; i++)
@@ -214,6 +229,25 @@ static tq_status read_inputs(tq_onnx_reader *reader, const tq_name_set *constant
     return TQ_OK;
 }
 
+struct tq_held_tensor {
+    tq_tensor tensor;
+    struct tq_held_tensor *next;
+};
+
+tq_tensor *tq_reader_hold(tq_onnx_reader *reader)
+{
+    struct tq_held_tensor *held = TQ_NEW(reader->arena, struct tq_held_tensor);
+    held->next = reader->held;
+    reader->held = held;
+    return &held->tensor;
+}
+
+static void release_held(tq_onnx_reader *reader)
+{
+    for (struct tq_held_tensor *held = reader->held; held; held = held->next)
+        tq_tensor_reset(&held->tensor);
+}
+
 tq_status tq_reader_add_constant(tq_onnx_reader *reader, const char *name, const tq_tensor *tensor,
                                  tq_value **out_value)
 {
@@ -225,13 +259,11 @@ static tq_status read_constants(tq_onnx_reader *reader)
     const Onnx__GraphProto *graph = reader->model->graph;
     for (size_t i = 0; i < graph->n_initializer; i++) {
         const Onnx__TensorProto *proto = graph->initializer[i];
-        tq_tensor tensor;
+        tq_tensor *tensor = tq_reader_hold(reader);
         tq_value *value;
-        tq_status status = tq_onnx_read_tensor(proto, reader->folder, &tensor);
-        if (!status) {
-            status = tq_reader_add_constant(reader, proto->name, &tensor, &value);
-            tq_tensor_reset(&tensor);
-        }
+        tq_status status = tq_onnx_read_tensor(proto, reader->folder, tensor);
+        if (!status)
+            status = tq_reader_add_constant(reader, proto->name, tensor, &value);
         if (status)
             return tq_wrap(status, "initialiser '%s'", proto->name);
     }
@@ -295,7 +327,7 @@ static tq_status run(void *context)
     tq_onnx_reader *reader = &job->reader;
     reader->arena = tq_arena_create();
     tq_name_set *sets[] = { &reader->domains, &reader->value_names, &reader->node_names,
-                            &reader->made };
+                            &reader->made, &reader->props };
     for (int i = 0; i < TQ_COUNT(sets); i++)
         sets[i]->arena = reader->arena;
     reader->graph = tq_graph_create(job->registry);
@@ -313,6 +345,7 @@ import job = {.registry = registry, .reader = {.model = model, .folder = folder 
     tq_status status = check_model(model);
     if (!status)
         status = tq_guard(run, &job);
+    release_held(&job.reader);
     tq_arena_destroy(job.reader.arena);
     onnx__model_proto__free_unpacked(model, NULL);
     if (status) {

@@ -3,7 +3,8 @@
  *   truq.graph:KEY        truq.node:NAME:KEY        truq.value:NAME:KEY
  *
  * with '%', ':' and control characters of NAME written as %XX. Other keys are graph metadata
- * "onnx.KEY", so that they come out as they went in. */
+ * "onnx.KEY", so that they come out as they went in. One more kind keeps the name of a constant
+ * that an older form of a node holds as an attribute: truq.constant:NODE:ATTRIBUTE = name. */
 #include "onnx/onnx_internal.h"
 
 #include <ctype.h>
@@ -120,6 +121,8 @@ tq_status tq_onnx_read_meta(tq_graph *graph, const char *key, const char *text)
         return read_named(graph, true, rest, text);
     if (skip_prefix(&rest, "truq.value:"))
         return read_named(graph, false, rest, text);
+    if (strncmp(key, "truq.constant:", 14) == 0)
+        return TQ_OK; /* the upgrades have used it */
     char *foreign = malloc(strlen(key) + sizeof "onnx.");
     if (!foreign)
         return tq_fail(TQ_ERR_MEMORY, "out of memory");
@@ -142,32 +145,45 @@ static bool is_dim_of_edge(const tq_value *value, const char *key)
            axis < type->rank && type->dims[axis] == TQ_DIM_ANY;
 }
 
-void tq_onnx_write_meta(const tq_graph *graph, tq_arena *arena,
-                        void (*put)(void *context, const char *key, const char *text),
-                        void *context)
+static void put_named(tq_onnx_writer *writer, const char *kind, const char *name, const char *key,
+                      const char *text)
+{
+    tq_arena *arena = writer->arena;
+    tq_writer_put_prop(
+        writer, tq_arena_printf(arena, "truq.%s:%s:%s", kind, escape(arena, name), key), text);
+}
+
+static void put_graph_meta(tq_onnx_writer *writer)
 {
     const char *key, *text;
-    for (int i = 0; tq_graph_meta_at(graph, i, &key, &text); i++) {
+    for (int i = 0; tq_graph_meta_at(writer->graph, i, &key, &text); i++) {
         const char *foreign = key;
-        if (skip_prefix(&foreign, "onnx."))
-            put(context, foreign, text);
-        else
-            put(context, tq_arena_printf(arena, "truq.graph:%s", key), text);
+        if (!skip_prefix(&foreign, "onnx."))
+            foreign = tq_arena_printf(writer->arena, "truq.graph:%s", key);
+        tq_writer_put_prop(writer, foreign, text);
     }
+}
+
+void tq_writer_add_metadata(tq_onnx_writer *writer)
+{
+    const tq_graph *graph = writer->graph;
+    const char *key, *text;
+    put_graph_meta(writer);
     for (const tq_node *node = tq_graph_first(graph); node; node = tq_node_next(node))
         for (int i = 0; tq_node_meta_at(node, i, &key, &text); i++)
-            put(context,
-                tq_arena_printf(arena, "truq.node:%s:%s", escape(arena, tq_node_name(node)), key),
-                text);
+            if (writer->opset != TQ_ONNX_DIALECT_OPSET || strncmp(key, "attr.", 5) != 0)
+                put_named(writer, "node", tq_node_name(node), key, text);
     for (int v = 0; v < tq_graph_n_values(graph); v++) {
         const tq_value *value = tq_graph_value(graph, v);
         for (int i = 0; tq_value_meta_at(value, i, &key, &text); i++)
             if (!is_dim_of_edge(value, key))
-                put(context,
-                    tq_arena_printf(arena, "truq.value:%s:%s", escape(arena, tq_value_name(value)),
-                                    key),
-                    text);
+                put_named(writer, "value", tq_value_name(value), key, text);
     }
+}
+
+const char *tq_onnx_constant_key(tq_arena *arena, const char *node, const char *attr)
+{
+    return tq_arena_printf(arena, "truq.constant:%s:%s", escape(arena, node), attr);
 }
 
 /* ---- attributes that ONNX does not know ---- */

@@ -34,12 +34,13 @@ static tq_status read_attr_tensor(tq_onnx_reader *reader, const Onnx__AttributeP
 {
     if (!proto->t)
         return tq_fail(TQ_ERR_FORMAT, "holds no tensor");
-    TQ_TRY(tq_onnx_read_tensor(proto->t, reader->folder, &attr->tensor));
+    tq_tensor *tensor = tq_reader_hold(reader);
+    TQ_TRY(tq_onnx_read_tensor(proto->t, reader->folder, tensor));
+    attr->tensor = *tensor;
     attr->kind = TQ_ATTR_TENSOR;
     return TQ_OK;
 }
 
-/** Fills *attr; a tensor in it is owned. */
 static tq_status read_attr(tq_onnx_reader *reader, const Onnx__AttributeProto *proto, tq_attr *attr)
 {
     const char *name = proto->name;
@@ -97,14 +98,6 @@ static tq_status read_attrs(tq_draft *draft, const Onnx__NodeProto *proto)
     return TQ_OK;
 }
 
-/** The tensors of attributes are owned by the draft. */
-static void release_attrs(tq_attr *attrs, int n)
-{
-    for (int i = 0; i < n; i++)
-        if (attrs[i].kind == TQ_ATTR_TENSOR)
-            tq_tensor_reset(&attrs[i].tensor);
-}
-
 static const tq_attr *find_listed(const tq_op *op, const char *name)
 {
     for (int i = 0; i < TQ_OP_MAX_ATTRS && op->attrs[i].name; i++)
@@ -136,7 +129,6 @@ static void adapt_kind(tq_attr *attr, tq_attr_kind wanted)
         attr->i = integer;
         attr->f = (float)value;
         attr->kind = wanted;
-        tq_tensor_reset(&attr->tensor);
     }
 }
 
@@ -250,12 +242,9 @@ static tq_status add_constant_node(tq_draft *draft)
         return tq_reader_add_constant(draft->reader, draft->outputs[0], &attr->tensor, &value);
     if (attr->kind == TQ_ATTR_STRING || attr->kind == TQ_ATTR_STRINGS)
         return tq_fail(TQ_ERR_UNSUPPORTED, "text as a value is not supported");
-    tq_tensor tensor;
-    TQ_TRY(numbers_to_tensor(attr, &tensor));
-    const tq_status status =
-        tq_reader_add_constant(draft->reader, draft->outputs[0], &tensor, &value);
-    tq_tensor_reset(&tensor);
-    return status;
+    tq_tensor *tensor = tq_reader_hold(draft->reader);
+    TQ_TRY(numbers_to_tensor(attr, tensor));
+    return tq_reader_add_constant(draft->reader, draft->outputs[0], tensor, &value);
 }
 
 /* ---- operators ---- */
@@ -395,7 +384,6 @@ tq_status tq_reader_add_node(tq_onnx_reader *reader, const Onnx__NodeProto *prot
     tq_status status = check_identity(reader, proto, &draft);
     if (!status)
         status = build(&draft, proto, position);
-    release_attrs(draft.attrs, draft.n_attrs);
     const bool named = status && strncmp(tq_status_text(status), "node '", 6) == 0;
     return named ? status
                  : tq_wrap(status, "node '%s' (%s)", draft.name,

@@ -11,6 +11,8 @@
 #include <stdio.h>
 
 enum { TQ_ONNX_MIN_OPSET = 7, TQ_ONNX_MAX_OPSET = 28, TQ_ONNX_MAX_IR = 14 };
+/** What exporters of integer networks write, with attributes of their own on ONNX's operators. */
+enum { TQ_ONNX_DIALECT_OPSET = 10 };
 
 /* ---- bytes ------------------------------------------------------------------------------- */
 
@@ -78,6 +80,12 @@ tq_status tq_onnx_read_external(const Onnx__TensorProto *proto, const char *fold
 
 /* ---- drafts: a node on its way between file and graph -------------------------------------- */
 
+/** A constant that became an attribute, so that its name can come back. */
+typedef struct tq_dropped_input {
+    const char *attr, *value;
+    struct tq_dropped_input *next;
+} tq_dropped_input;
+
 /** A node that may still change its form: what upgrades and downgrades edit. */
 typedef struct tq_draft {
     tq_arena *arena;
@@ -91,7 +99,8 @@ typedef struct tq_draft {
     int n_attrs;
     size_t attrs_capacity;
     tq_attr *attrs;
-    bool done; /* a rule has added the node itself */
+    struct tq_dropped_input *dropped; /* by downgrades */
+    bool done;                        /* a rule has added the node itself */
 } tq_draft;
 enum { TQ_DRAFT_SPARE = 8 };
 
@@ -129,10 +138,8 @@ bool tq_onnx_attr_is_harmless(const char *op, const tq_attr *attr);
 
 /** One entry of metadata_props to the graph, node or value it speaks of. */
 tq_status tq_onnx_read_meta(tq_graph *graph, const char *key, const char *text);
-/** All metadata of a graph as entries; calls put for each in a fixed order. */
-void tq_onnx_write_meta(const tq_graph *graph, tq_arena *arena,
-                        void (*put)(void *context, const char *key, const char *text),
-                        void *context);
+/** Key of the entry that keeps the name of a constant of which a node made an attribute. */
+const char *tq_onnx_constant_key(tq_arena *arena, const char *node, const char *attr);
 /** Attributes that ONNX does not know travel as node metadata "attr.NAME" ("1", "0.5", "\"text\"").
  */
 const char *tq_attr_to_text(tq_arena *arena, const tq_attr *attr);
@@ -150,8 +157,14 @@ typedef struct tq_onnx_reader {
     tq_name_set value_names; /* all names the file uses for values */
     tq_name_set node_names;  /* and for nodes */
     tq_name_set made;        /* outputs of nodes: position of the node that makes them */
+    tq_name_set props;       /* keys of metadata_props: position of the last of that key */
+    struct tq_held_tensor *held;
 } tq_onnx_reader;
 
+/** An empty tensor that is reset when the import ends, however it ends. */
+tq_tensor *tq_reader_hold(tq_onnx_reader *reader);
+/** The text that metadata_props has for a key, or NULL. */
+const char *tq_reader_find_prop(const tq_onnx_reader *reader, const char *key);
 /** A value or node name that the file does not use, and that nobody gets again. */
 const char *tq_reader_fresh_value(tq_onnx_reader *reader, const char *wanted);
 const char *tq_reader_fresh_node(tq_onnx_reader *reader, const char *wanted);
@@ -173,9 +186,15 @@ typedef struct tq_onnx_writer {
     const char **domain_names;
     int n_domains;
     size_t domains_capacity;
+    size_t n_props, props_capacity; /* metadata_props of the model */
+    Onnx__StringStringEntryProto **props;
     Onnx__ModelProto model;
 } tq_onnx_writer;
 
+/** Adds an entry to the model's metadata_props. */
+void tq_writer_put_prop(tq_onnx_writer *writer, const char *key, const char *text);
+/** All metadata of the graph as such entries, in a fixed order. */
+void tq_writer_add_metadata(tq_onnx_writer *writer);
 /** Fills writer->nodes, used and domains: every node in the form of writer->opset. */
 tq_status tq_writer_add_nodes(tq_onnx_writer *writer);
 

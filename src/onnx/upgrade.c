@@ -7,19 +7,26 @@
 
 /* ---- attribute to input ---- */
 
-/** The value (copied) becomes input i as a constant "NODE.ATTR". */
+/** The value (copied) becomes input i as a constant "NODE.ATTR", or by the name it had before an
+ *  export made it an attribute. */
 static tq_status set_constant(tq_draft *draft, int i, const char *attr, const tq_tensor *tensor)
 {
-    const char *wanted = tq_arena_printf(draft->arena, "%s.%s", draft->name, attr);
-    const char *name = tq_reader_fresh_value(draft->reader, wanted);
-    tq_tensor copy;
-    tq_value *value = NULL;
-    TQ_TRY(tq_tensor_copy(tensor, &copy));
-    const tq_status status = tq_reader_add_constant(draft->reader, name, &copy, &value);
-    tq_tensor_reset(&copy);
+    tq_onnx_reader *reader = draft->reader;
+    const char *before =
+        tq_reader_find_prop(reader, tq_onnx_constant_key(draft->arena, draft->name, attr));
+    tq_value *value = before ? tq_graph_find_value(draft->graph, before) : NULL;
+    const tq_tensor *same = value ? tq_value_tensor(value) : NULL;
+    if (!same || !tq_tensor_equal(same, tensor)) {
+        const char *wanted = tq_arena_printf(draft->arena, "%s.%s", draft->name, attr);
+        tq_tensor *copy = tq_reader_hold(reader);
+        TQ_TRY(tq_tensor_copy(tensor, copy));
+        TQ_TRY(tq_reader_add_constant(
+            reader, tq_reader_fresh_value(reader, before && *before ? before : wanted), copy,
+            &value));
+    }
     tq_draft_set_input(draft, i, value);
     tq_draft_remove(draft, attr);
-    return status;
+    return TQ_OK;
 }
 
 static tq_status check_free(const tq_draft *draft, int i, const char *attr)

@@ -54,6 +54,7 @@ typedef struct apply {
     int n_pairs; /* constants to change */
     tq_value **values;
     tq_tensor *fresh, *old; /* owned, [n_pairs] */
+    bool applied;
 } apply;
 
 static tq_status report(tq_arena *arena, const complaint *complaints, int n)
@@ -125,27 +126,31 @@ static void set_all(const apply *job, const tq_tensor *tensors)
         tq_value_set_tensor(job->values[i], &tensors[i]);
 }
 
-/** Shapes among the constants may steer types: those must still hold. */
+static tq_status infer(void *context)
+{
+    return tq_graph_infer(((apply *)context)->graph);
+}
+
 static tq_status run(void *context)
 {
     apply *job = context;
+    job->arena = tq_arena_create();
     TQ_TRY(match(job));
     TQ_TRY(convert(job));
+    job->applied = true;
     set_all(job, job->fresh);
-    const tq_status status = tq_graph_infer(job->graph);
-    if (status) {
-        set_all(job, job->old);
-        tq_status_drop(tq_graph_infer(job->graph));
-    }
-    return status;
+    return infer(job); /* shapes among the constants may steer types */
 }
 
 tq_status tq_weights_apply(tq_graph *graph, int n, const char *const *names,
                            const tq_tensor *tensors)
 {
     apply job = { .graph = graph, .n = n, .names = names, .tensors = tensors };
-    job.arena = tq_arena_create();
     const tq_status status = tq_guard(run, &job);
+    if (status && job.applied) {
+        set_all(&job, job.old);
+        tq_status_drop(tq_guard(infer, &job));
+    }
     for (int i = 0; i < job.n_pairs; i++) {
         tq_tensor_reset(&job.fresh[i]);
         tq_tensor_reset(&job.old[i]);
