@@ -41,6 +41,9 @@ typedef struct tq_match {
     tq_node *nodes[TQ_PATTERN_MAX_NODES];
 } tq_match;
 
+typedef struct tq_rule tq_rule;
+typedef struct tq_editor tq_editor;
+
 /** What an editor's run can ask for. */
 typedef struct tq_edit {
     const tq_registry *registry;
@@ -52,10 +55,16 @@ typedef struct tq_edit {
     void (*dump)(void *context, const char *editor, const tq_graph *graph);
     void *context;
     tq_arena *scratch;
+    /** An editor failed: the network as it was before it; may be NULL. */
+    void (*failed)(void *context, const char *editor, const tq_graph *before);
+    /** Editors that join a pipeline though nobody registered them (rules): at their anchors, else behind the last editor of
+     *  their stage or an earlier one. */
+    int n_more;
+    const tq_editor *const *more;
 } tq_edit;
 
-/** An editor: pattern + accept + apply, or run. */
-typedef struct tq_editor {
+/** An editor: pattern + accept + apply, or run, or rules. */
+struct tq_editor {
     tq_entry entry;
     tq_edit_stage stage;
     const char *after, *before;                 /* names of editors of the same stage; may be NULL */
@@ -65,7 +74,10 @@ typedef struct tq_editor {
     bool (*accept)(const tq_match *match);      /* may be NULL */
     tq_status (*apply)(tq_graph *graph, const tq_match *match);
     tq_status (*run)(tq_graph *graph, const tq_edit *edit);     /* instead of a pattern */
-} tq_editor;
+    const char *rules;                          /* instead of both: rules as text (docs/rules.md) */
+    const tq_rule *rule;                        /* one that was read (truq/rule.h) */
+    bool changes_interface;                     /* may change number, names and types of graph inputs and outputs; else checked */
+};
 
 /** Applies an editor wherever it matches until nothing matches, verifies the graph after it, logs each
  *  edit. On failure the graph is as broken as it is: callers work on a clone (tq_pipeline_run does). */

@@ -16,6 +16,7 @@
 #include <truq/recipe.h>
 #include <truq/report.h>
 #include <truq/road.h>
+#include <truq/rule.h>
 #include <truq/train.h>
 #include <truq/zoo.h>
 

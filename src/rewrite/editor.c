@@ -1,5 +1,6 @@
 /* Applying one editor: find, check, apply, verify; until nothing is left to do. */
 #include "rewrite/rewrite.h"
+#include "rewrite/rule_internal.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -102,7 +103,11 @@ static uint32_t topology(const tq_graph *graph)
 static tq_status apply(const tq_editor *editor, tq_graph *graph, const tq_edit *edit, int *n_edits)
 {
     const uint32_t before = editor->annotates ? topology(graph) : 0;
-    if (editor->pattern)
+    if (editor->rules)
+        TQ_TRY(tq_rule_run_text(editor, graph, edit, n_edits));
+    else if (editor->rule)
+        TQ_TRY(tq_rule_run(editor, editor->rule, graph, edit, n_edits));
+    else if (editor->pattern)
         TQ_TRY(apply_pattern(editor, graph, edit, n_edits));
     else
         TQ_TRY(editor->run(graph, edit));

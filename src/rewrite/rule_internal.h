@@ -12,7 +12,7 @@ enum {
     TQ_RULE_MAX_NAMES = 256,
     TQ_RULE_MAX_ARGS = 32,
     TQ_RULE_MAX_DEPTH = 48,
-    TQ_RULE_MAX_TRIES = 1000000
+    TQ_RULE_MAX_TRIES = 100000
 };
 
 typedef struct tq_place {
@@ -110,7 +110,7 @@ struct tq_rule_item {
 /* ---- rules ---- */
 
 typedef enum tq_rule_input_kind {
-    TQ_INPUT_ANY,    /* "_" */
+    TQ_INPUT_ANY, /* "_" */
     TQ_INPUT_NAME,
     TQ_INPUT_NUMBER, /* a constant of one element with this value */
     TQ_INPUT_ABSENT
@@ -212,7 +212,7 @@ typedef struct tq_rule_scope {
     tq_arena *arena;
     const tq_rule_item *items; /* what each name is */
     bool replaces;
-    tq_node *before;   /* new nodes stand before this one */
+    tq_node *before;    /* new nodes stand before this one */
     const char *prefix; /* of new names */
     int n_made;         /* nodes added */
     size_t made_capacity;
@@ -249,8 +249,8 @@ tq_status tq_rule_along(tq_rule_scope *scope, const tq_expr *expr, const tq_rule
 tq_status tq_rule_full(tq_rule_scope *scope, const tq_expr *expr, const tq_rule_item *args, int n,
                        tq_rule_item *out);
 
-/* The grid on which a value lies, where the network says: metadata, or a quantiser with one scale before it (operators that
- * only move elements do not matter). False: unknown. */
+/* The grid on which a value lies, where the network says: metadata, or a quantiser with one scale
+ * before it (operators that only move elements do not matter). False: unknown. */
 typedef struct tq_value_grid {
     double scale;
     int64_t zero_point, q_min, q_max;
