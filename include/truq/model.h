@@ -8,8 +8,9 @@
 extern "C" {
 #endif
 
-/** Imports an ONNX file and, when it is an integer network spelt in floats (QuantLib, NEMO, Deeploy), gives it integers to
- *  compute with. `dialect`: NULL finds out, "onnx" takes the file as it is, "nemo", "quantlib", "deeploy" force one.
+/** Imports an ONNX file. What others quantised becomes ours: an integer network spelt in floats (QuantLib, NEMO, Deeploy) gets
+ *  integers to compute with; networks in QDQ, QOperator or QONNX form become fake-quantised, on reals at inputs and outputs.
+ *  `dialect`: NULL finds out, "onnx" takes the file as it is, "nemo", "quantlib", "deeploy", "qdq", "qoperator", "qonnx" force one.
  *  The caller destroys the graph. Fails as tq_onnx_import does; TQ_ERR_VALUE for an unknown dialect. */
 TQ_API tq_status tq_model_load(const tq_registry *registry, const char *path, const char *dialect, tq_graph **out_graph);
 

@@ -1,4 +1,4 @@
-/* Loading a model: import, then what makes foreign integer networks integer. */
+/* Loading a model: import, then what makes of others' quantised networks ones of ours. */
 #include <truq/edit.h>
 #include <truq/model.h>
 #include <truq/onnx.h>
@@ -7,11 +7,14 @@
 
 static tq_status check_dialect(const char *dialect)
 {
-    static const char *const known[] = { "onnx", "nemo", "quantlib", "deeploy" };
+    static const char *const known[] = { "onnx", "nemo",      "quantlib", "deeploy",
+                                         "qdq",  "qoperator", "qonnx" };
     for (int i = 0; i < TQ_COUNT(known); i++)
         if (strcmp(dialect, known[i]) == 0)
             return TQ_OK;
-    return tq_fail(TQ_ERR_VALUE, "unknown dialect '%s'; known: onnx, nemo, quantlib, deeploy",
+    return tq_fail(TQ_ERR_VALUE,
+                   "unknown dialect '%s'; known: onnx, nemo, quantlib, deeploy, qdq, qoperator, "
+                   "qonnx",
                    dialect);
 }
 

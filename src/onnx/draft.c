@@ -54,3 +54,62 @@ tq_status tq_draft_apply(tq_draft *draft, const tq_draft_rule *rules, int n)
     }
     return TQ_OK;
 }
+
+/* ---- falling into several nodes ---- */
+
+tq_status tq_draft_add_part(tq_draft *draft, const tq_part *part, tq_value **out_value)
+{
+    const char *name = draft->name, *output = draft->outputs[0];
+    if (*part->suffix) {
+        const char *wanted = tq_arena_printf(draft->arena, "%s%s", draft->name, part->suffix);
+        name = tq_reader_fresh_node(draft->reader, wanted);
+        output = tq_reader_fresh_value(draft->reader, wanted);
+    }
+    tq_node *node;
+    TQ_TRY(tq_graph_add_node(draft->graph,
+                             &(tq_node_spec){ .op = part->op,
+                                              .domain = part->domain ? part->domain : "",
+                                              .name = name,
+                                              .n_inputs = part->n_inputs,
+                                              .inputs = part->inputs,
+                                              .n_outputs = 1,
+                                              .output_names = &output,
+                                              .n_attrs = part->n_attrs,
+                                              .attrs = part->attrs },
+                             &node));
+    if (out_value)
+        *out_value = tq_node_output(node, 0);
+    if (!*part->suffix)
+        draft->done = true;
+    return TQ_OK;
+}
+
+tq_status tq_draft_add_constant(tq_draft *draft, const char *suffix, const tq_tensor *tensor,
+                                tq_value **out_value)
+{
+    const char *wanted = tq_arena_printf(draft->arena, "%s%s", draft->name, suffix);
+    const char *name = tq_reader_fresh_value(draft->reader, wanted);
+    tq_tensor *copy = tq_reader_hold(draft->reader);
+    TQ_TRY(tq_tensor_copy(tensor, copy));
+    return tq_reader_add_constant(draft->reader, name, copy, out_value);
+}
+
+tq_status tq_draft_int(const tq_draft *draft, const char *name, int64_t *inout)
+{
+    const tq_attr *attr = tq_draft_find(draft, name);
+    if (attr && attr->kind != TQ_ATTR_INT)
+        return tq_fail(TQ_ERR_FORMAT, "attribute '%s' is not an integer", name);
+    if (attr)
+        *inout = attr->i;
+    return TQ_OK;
+}
+
+tq_status tq_draft_string(const tq_draft *draft, const char *name, const char **inout)
+{
+    const tq_attr *attr = tq_draft_find(draft, name);
+    if (attr && attr->kind != TQ_ATTR_STRING)
+        return tq_fail(TQ_ERR_FORMAT, "attribute '%s' is not a text", name);
+    if (attr)
+        *inout = attr->s;
+    return TQ_OK;
+}

@@ -118,8 +118,29 @@ typedef struct tq_draft_rule {
 } tq_draft_rule;
 tq_status tq_draft_apply(tq_draft *draft, const tq_draft_rule *rules, int n);
 
+/** One of the nodes that an operator without a descriptor of its own falls into. */
+typedef struct tq_part {
+    const char *op, *domain; /* domain NULL: ONNX */
+    const char *suffix;      /* of the node's and value's name; "": the draft's own names */
+    int n_inputs;
+    tq_value *inputs[8];
+    int n_attrs;
+    const tq_attr *attrs;
+} tq_part;
+/** Adds it; a suffix of "" makes the draft's output 0 and says that the draft is done. */
+tq_status tq_draft_add_part(tq_draft *draft, const tq_part *part, tq_value **out_value);
+/** A constant "NAME.suffix" of the draft; copies. */
+tq_status tq_draft_add_constant(tq_draft *draft, const char *suffix, const tq_tensor *tensor,
+                                tq_value **out_value);
+/** Attributes of the draft by name, or what is said otherwise; TQ_ERR_FORMAT if of another kind. */
+tq_status tq_draft_int(const tq_draft *draft, const char *name, int64_t *inout);
+tq_status tq_draft_string(const tq_draft *draft, const char *name, const char **inout);
+
 /** Brings a draft of opset draft->opset to the newest form / down from it. */
 tq_status tq_onnx_upgrade(tq_draft *draft);
+/** The same for ONNX's QLinear operators, com.microsoft and QONNX. */
+tq_status tq_onnx_upgrade_qoperator(tq_draft *draft);
+tq_status tq_onnx_upgrade_qonnx(tq_draft *draft);
 tq_status tq_onnx_downgrade(tq_draft *draft);
 
 /* ---- history: which operator, attribute and dtype came with which opset --------------------- */

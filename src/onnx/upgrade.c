@@ -263,5 +263,8 @@ static const tq_draft_rule rules[] = {
 
 tq_status tq_onnx_upgrade(tq_draft *draft)
 {
-    return *draft->domain ? TQ_OK : tq_draft_apply(draft, rules, TQ_COUNT(rules));
+    TQ_TRY(tq_onnx_upgrade_qoperator(draft));
+    TQ_TRY(tq_onnx_upgrade_qonnx(draft));
+    const bool is_onnx = !draft->done && !*draft->domain;
+    return is_onnx ? tq_draft_apply(draft, rules, TQ_COUNT(rules)) : TQ_OK;
 }

@@ -29,6 +29,7 @@ const tq_pipeline tq_pipeline_f2t = {
 };
 
 const tq_pipeline tq_pipeline_lift = {
-    .entry = { .name = "lift", .brief = "integer networks of others become integer" },
-    .editors = (const char *const[]){ "lift-integers", NULL },
+    .entry = { .name = "lift", .brief = "what others quantised becomes fake- or true-quantised" },
+    .editors = (const char *const[]){ "lift-integers", "lift-integer-layers", "lift-weights",
+                                      "lift-qdq", "lift-transposed-weights", NULL },
 };

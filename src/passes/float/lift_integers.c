@@ -5,7 +5,7 @@
  * with out_bits; Add with in1_*, in2_*, out_* attributes nemo      Mul, Div, Cast, Clip, where Div
  * by 2^n is a floor division and Cast changes nothing Div by 2^n becomes ShiftRight. Operators
  * without an integer form (a final Sigmoid) stay in float behind a Cast. The graph metadata
- * "dialect" = "onnx" turns all of this off, another name forces it. */
+ * "dialect" = one of these names forces it, another turns all of this off. */
 #include <truq/edit.h>
 #include <truq/op.h>
 
@@ -66,9 +66,12 @@ static bool is_quantlib_add(const tq_node *node)
 
 static const char *dialect_of(const tq_graph *graph)
 {
+    static const char *const ours[] = { "deeploy", "quantlib", "nemo" };
     const char *said = tq_graph_meta(graph, "dialect"), *found = NULL;
+    for (int i = 0; said && i < TQ_COUNT(ours); i++)
+        found = strcmp(said, ours[i]) == 0 ? said : found;
     if (said)
-        return strcmp(said, "onnx") == 0 ? NULL : said;
+        return found;
     for (const tq_node *node = tq_graph_first(graph); node; node = tq_node_next(node)) {
         if (is_pact(node))
             return "deeploy";
