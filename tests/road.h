@@ -11,6 +11,8 @@ tq_dataset *road_random_data(const tq_graph *graph, int64_t n, uint64_t seed);
 tq_graph *road_build(const char *zoo, double capacity, int64_t c, int64_t h, int64_t w);
 /* In place: f2f with a recipe, calibration on random data. */
 void road_fake(tq_graph **graph, const char *recipe);
+/* What a backend allows of a requantisation. */
+tq_requant_limits road_limits(const char *backend);
 /* In place: f2t for a backend. */
 void road_true(tq_graph **graph, const char *backend);
 /* One batch of random codes for the (true) graph's input 0. */
@@ -30,10 +32,12 @@ void road_run_close(road_run *run);
 double road_distance(const tq_tensor *a, const tq_tensor *b);
 
 /* Runs a true network on random codes and walks the fake one it came from, node by node. Every value that a true one stands for
- * ("quant.of") must equal it to one step (and to 2e-6 of the largest element, for sums in f32); it is then given the true one's
- * reals, so that each node is judged for equal inputs. All outputs must have such a value. */
+ * ("quant.of") must equal it to one step (and to 2e-6 of the largest element, for sums in f32; 1e-4 where integer factors stand
+ * for ratios of scales); it is then given the true one's reals, so that each node is judged for equal inputs. All outputs must
+ * have such a value. */
 typedef struct road_agreement {
     int n_values, n_outputs;
+    int n_quantizers, n_matched; /* quantisers of activations, and those whose result has such a value */
     int64_t n_elements, n_different; /* by more than rounding can explain: 0.6 steps */
     double worst_steps;
 } road_agreement;

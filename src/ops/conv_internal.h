@@ -26,4 +26,9 @@ int64_t tq_conv_op_macs(const tq_op_types *t);
 /** The integer rule of Conv. */
 tq_status tq_conv_integerise(tq_integerise *t);
 
+/** ConvTranspose on i32 or i64: what it computes, its bounds, and the rule that leads there. */
+void tq_conv_transpose_integer(const tq_op_run *run, const tq_conv *conv);
+tq_status tq_conv_transpose_bounds(tq_bounds *b);
+tq_status tq_conv_transpose_integerise(tq_integerise *t);
+
 #endif

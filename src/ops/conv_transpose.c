@@ -3,7 +3,8 @@
  *
  *   y[n, c, i] = b[c] + sum_{m, o, k : o * stride - pad + k * dilation = i} w[m, c, k] * x[n, m, o]
  *
- *   x  [N, M, out...],  w  [M, C / G, kernel...],  b  [C] optional,  y  [N, C, in...]      all f32
+ *   x  [N, M, out...],  w  [M, C / G, kernel...],  b  [C] optional,  y  [N, C, in...]
+ *   all f32; also i32 and i64 (conv_transpose_integer.c)
  *
  * in = stride * (out - 1) + output_padding + extent - pads, or as output_shape or auto_pad say. */
 #include "ops/conv_internal.h"
@@ -23,10 +24,10 @@ static tq_type output_type(const tq_conv *conv, const tq_type *x)
 
 static tq_status infer(tq_op_types *t)
 {
-    for (int i = X; i <= W; i++) {
-        TQ_TRY(tq_op_need_dtype(t, i, TQ_DTYPE_BIT(TQ_F32)));
+    TQ_TRY(tq_op_need_dtype(t, X, TQ_DTYPE_BIT(TQ_F32) | TQ_DTYPES_WIDE));
+    TQ_TRY(tq_op_need_dtype(t, W, TQ_DTYPE_BIT(t->in[X]->dtype)));
+    for (int i = X; i <= W; i++)
         TQ_TRY(tq_op_need_rank(t, i, 3, 5));
-    }
     tq_conv conv;
     TQ_TRY(tq_conv_transpose_read(t->attrs, t->in[X], t->in[W], &conv));
     TQ_TRY(tq_conv_check_bias(t, B, conv.in_channels));
@@ -45,6 +46,10 @@ static tq_conv conv_of(const tq_attrs *attrs, const tq_type *x, const tq_type *w
 static void reference(const tq_op_run *run)
 {
     const tq_conv conv = conv_of(run->attrs, run->in_types[X], run->in_types[W]);
+    if (run->in_types[X]->dtype != TQ_F32) {
+        tq_conv_transpose_integer(run, &conv);
+        return;
+    }
     tq_conv_grad_input(run, &(tq_conv_f32){ .conv = &conv,
                                             .y = run->in[X],
                                             .w = run->in[W],
@@ -116,13 +121,15 @@ const tq_op tq_op_conv_transpose = {
     .entry = { .name = "ConvTranspose",
                .brief = "transposed convolution",
                .source = "ONNX ConvTranspose-22" },
-    .flags = TQ_OP_LINEAR,
+    .flags = TQ_OP_LINEAR | TQ_OP_INTEGER,
     .inputs = { "x", "w", "?b" },
     .outputs = { "y" },
     .attrs = { TQ_CONV_TRANSPOSE_ATTRS },
     .infer = infer,
     .reference = reference,
     .gradient = gradient,
+    .integerise = tq_conv_transpose_integerise,
+    .bounds = tq_conv_transpose_bounds,
     .macs = macs,
 };
 

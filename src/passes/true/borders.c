@@ -6,6 +6,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { ONNX_INT32 = 6 }; /* onnx.TensorProto.INT32 */
+
 static bool scale_from_options(const tq_true_options *o, const char *name, double *out)
 {
     for (int i = o->n_input_scales - 1; i >= 0; i--)
@@ -83,8 +85,10 @@ static tq_status integerise_input(tq_integerise *t, tq_value *input)
     const tq_codes codes = *tq_true_codes(t, input);
     for (int i = 0; i < tq_value_n_consumers(input); i++) {
         const tq_node *node = tq_value_consumer(input, i);
-        if (tq_node_is(node, "FakeQuantize"))
-            tq_true_set_codes(t, tq_node_output(node, 0), &codes);
+        if (!tq_node_is(node, "FakeQuantize"))
+            continue;
+        tq_true_set_codes(t, tq_node_output(node, 0), &codes);
+        tq_value_set_meta(input, "quant.of", tq_value_name(tq_node_output(node, 0)));
     }
     return TQ_OK;
 }
@@ -125,6 +129,9 @@ static bool is_bounded(const tq_codes *x)
 /* One scale, a bias per channel: an int32 addition. */
 static tq_status add_bias(tq_integerise *t, const tq_codes *x, tq_value **out)
 {
+    tq_value *wide = x->codes;
+    if (tq_value_type(wide)->dtype != TQ_I32)
+        TQ_TRY(tq_int_emit(t, "Cast", &wide, 1, (tq_attr[]){ TQ_INT("to", ONNX_INT32) }, 1, &wide));
     const int rank = tq_value_type(x->codes)->rank;
     int64_t dims[TQ_MAX_RANK];
     for (int k = 0; k < rank; k++)
@@ -139,7 +146,7 @@ static tq_status add_bias(tq_integerise *t, const tq_codes *x, tq_value **out)
     }
     tq_value *bias;
     TQ_TRY(tq_int_add_constant(t, "bias", TQ_I32, rank, dims, values, &bias));
-    return tq_int_emit(t, "Add", (tq_value *[]){ x->codes, bias }, 2, NULL, 0, out);
+    return tq_int_emit(t, "Add", (tq_value *[]){ wide, bias }, 2, NULL, 0, out);
 }
 
 /* Different scales or bounds: one requantisation to int32 on the largest scale. */
@@ -172,6 +179,18 @@ static tq_status requantize(tq_integerise *t, const tq_codes *x, double scale, t
                        TQ_COUNT(attrs), out);
 }
 
+/* An input, another output, or a value that stands for other reals: it cannot be this output too.
+ */
+static bool is_taken(const tq_value *codes, double scale, int64_t zero_point)
+{
+    double its_scale;
+    int64_t its_zero_point;
+    const bool described = tq_value_meta_f64(codes, "quant.scale", &its_scale) &&
+                           tq_value_meta_i64(codes, "quant.zero_point", &its_zero_point);
+    return !tq_value_producer(codes) || tq_value_is_output(codes) ||
+           (described && (its_scale != scale || its_zero_point != zero_point));
+}
+
 static tq_status integerise_output(tq_integerise *t, int i)
 {
     tq_value *output = tq_graph_output(t->graph, i), *codes;
@@ -190,11 +209,11 @@ static tq_status integerise_output(tq_integerise *t, int i)
     const tq_dtype dtype = tq_value_type(codes)->dtype;
     if (plain && x->axis < 0 && dtype != TQ_I32)
         zero_point = rint(-x->offset[0] / scale);
-    else if (plain && has_offset(x) && dtype == TQ_I32)
+    else if (plain && has_offset(x))
         TQ_TRY(add_bias(t, x, &codes));
     else if (!plain)
         TQ_TRY(requantize(t, x, scale, &codes));
-    if (tq_value_producer(codes) == NULL) /* an input goes straight out */
+    if (is_taken(codes, scale, (int64_t)zero_point))
         TQ_TRY(tq_int_emit(t, "Identity", &codes, 1, NULL, 0, &codes));
     const tq_dtype out_dtype = tq_value_type(codes)->dtype;
     tq_true_describe(codes, scale, (int64_t)zero_point, tq_dtype_min(out_dtype),

@@ -61,12 +61,13 @@ void tq_true_describe(tq_value *value, double scale, int64_t zero_point, int64_t
     tq_value_set_meta(value, "quant.rounding", rounding);
 }
 
-/* Says which fake-quantised value the codes stand for, where one scale says it all. */
+/* Says which fake-quantised value the codes stand for, where one scale says it all. What is stored
+ * with a graph input is its interface and stays. */
 static void describe(const tq_integerise *t, int i, const tq_codes *codes)
 {
     const bool one_scale = codes->axis < 0 && codes->n == 1 && codes->clip_lo == -INFINITY &&
                            codes->clip_hi == INFINITY && codes->scale[0] > 0;
-    if (!one_scale || tq_value_is_const(codes->codes) ||
+    if (!one_scale || tq_value_is_const(codes->codes) || tq_value_is_input(codes->codes) ||
         (tq_value_meta(codes->codes, "quant.of") && !tq_node_is(t->node, "FakeQuantize")))
         return;
     const double zero_point = -codes->offset[0] / codes->scale[0];

@@ -97,6 +97,7 @@ static tq_status run(tq_graph *graph, const tq_edit *edit)
                         .arena = edit->scratch ? edit->scratch : tq_arena_create(),
                         .options = edit->true_options,
                         .edit = edit };
+    tq_graph_sweep(graph); /* what no output needs is not converted */
     tq_status status = walk(&t);
     if (!status) {
         rename_nodes(&t);

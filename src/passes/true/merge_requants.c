@@ -45,6 +45,16 @@ static int64_t requantize(const tq_node *node, int64_t x)
     return tq_clip_i64(y, tq_attr_int(attrs, "q_min"), tq_attr_int(attrs, "q_max"));
 }
 
+/* Without the clip the product may be larger; it must still fit 64 bits. */
+static bool accept(const tq_match *m)
+{
+    const tq_node *second = m->nodes[SECOND];
+    const tq_dtype dtype = tq_value_type(tq_node_input(m->nodes[FIRST], 0))->dtype;
+    const __int128 mul = at(second, 1), add = at(second, 2);
+    const __int128 a = tq_dtype_min(dtype) * mul + add, b = tq_dtype_max(dtype) * mul + add;
+    return a >= INT64_MIN && a <= INT64_MAX && b >= INT64_MIN && b <= INT64_MAX;
+}
+
 static tq_status apply(tq_graph *graph, const tq_match *m)
 {
     tq_node *first = m->nodes[FIRST], *second = m->nodes[SECOND];
@@ -63,5 +73,6 @@ const tq_editor tq_editor_merge_requants = {
                .brief = "a clip before a requantisation goes into its bounds" },
     .stage = TQ_EDIT_CLEAN,
     .pattern = &pattern,
+    .accept = accept,
     .apply = apply,
 };
