@@ -1,0 +1,15 @@
+/* The one symbol of a plug-in. */
+#include "example.h"
+
+#include <truq/plugin.h>
+
+const tq_plugin tq_plugin_main = {
+    .abi_version = TQ_ABI_VERSION,
+    .name = "example",
+    .ops = { &example_squared_relu, &example_squared_relu_grad },
+    .editors = { &example_fuse_squared_relu },
+    .quantizers = { &example_open },
+    .backends = { &example_npu4 },
+    .zoo = { &example_squarenet },
+    .commands = { &example_census },
+};
