@@ -65,6 +65,11 @@ typedef struct tq_recipe {
 TQ_API tq_status tq_recipe_load(const tq_registry *registry, const char *name_or_file, tq_arena *arena,
                                 const tq_recipe **out_recipe);
 
+/** As tq_recipe_load, but first loads the plug-ins that the file lists (a path is taken from the file's folder). tq_recipe_load
+ *  refuses a file that lists some. */
+TQ_API tq_status tq_recipe_open(tq_registry *registry, const char *name_or_file, tq_arena *arena,
+                                const tq_recipe **out_recipe);
+
 /** What a node is to a filter: "Relu6" for a Clip between constant 0 and 6, "Relu" for a Clip between constant 0 and any other
  *  upper bound or none; else its operator's name. A filter's `types` may hold either name. */
 TQ_API const char *tq_recipe_type_name(const tq_node *node);

@@ -27,10 +27,10 @@ static tq_status apply(tq_graph *graph, const tq_match *m)
     tq_node *relu = m->nodes[RELU], *mul = m->nodes[MUL];
     tq_value *x = tq_node_input(relu, 0), *y;
     TQ_TRY(tq_graph_emit(graph, mul, "SquaredRelu", &x, 1, NULL, 0, &y));
-    tq_node_set_name(tq_value_producer(y), tq_node_name(mul));
     tq_value_redirect_consumers(tq_node_output(mul, 0), y);
     tq_graph_remove_node(graph, mul);
     tq_graph_remove_node(graph, relu);
+    tq_node_set_name(tq_value_producer(y), tq_node_name(mul)); /* free now */
     return TQ_OK;
 }
 

@@ -23,7 +23,7 @@ static tq_status run(tq_cli *cli)
     tq_graph **graph;
     const tq_recipe *recipe;
     int n_quantizers;
-    TQ_TRY(tq_recipe_load(cli->registry, recipe_name, cli->arena, &recipe));
+    TQ_TRY(tq_recipe_open(cli->registry, recipe_name, cli->arena, &recipe));
     TQ_TRY(tq_cli_load(cli, model, NULL, &graph));
     TQ_TRY(tq_wrap(tq_f2f_run(graph, recipe, &edit, &n_quantizers), "'%s'", model));
     tq_print("%d quantisers inserted by recipe %s\n", n_quantizers, recipe->entry.name);

@@ -65,7 +65,7 @@ static tq_status run(tq_cli *cli)
     if (!isnan(lr) && !(lr > 0.0))
         return tq_fail(TQ_ERR_USAGE, "--lr is %g; expected a positive number", lr);
     TQ_TRY(check_backend(cli, road.backend));
-    TQ_TRY(tq_recipe_load(cli->registry, recipe, cli->arena, &road.recipe));
+    TQ_TRY(tq_recipe_open(cli->registry, recipe, cli->arena, &road.recipe));
     tq_graph **graph;
     TQ_TRY(tq_cli_load(cli, model, NULL, &graph));
     TQ_TRY(open_data(cli, data, test, &road));

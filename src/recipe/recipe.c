@@ -2,6 +2,7 @@
 #include "recipe/recipe_internal.h"
 
 #include <truq/op.h>
+#include <truq/plugin.h>
 
 #include <regex.h>
 #include <string.h>
@@ -85,13 +86,41 @@ const tq_slot_spec *tq_recipe_spec(const tq_recipe *recipe, const tq_node *node,
     return NULL;
 }
 
-/** What tq_recipe_load was asked. */
+/** What tq_recipe_load or tq_recipe_open was asked. */
 typedef struct request {
     const tq_registry *registry;
+    tq_registry *plugins; /* the same, where plug-ins may be loaded into it */
     const char *name_or_file;
     tq_arena *arena;
     const tq_recipe **out_recipe;
 } request;
+
+/** A path of a recipe file, from the folder where the file is. */
+static const char *path_beside(tq_arena *arena, const char *file, const char *path)
+{
+    const char *slash = strrchr(file, '/');
+    if (path[0] == '/' || !slash)
+        return path;
+    return tq_arena_printf(arena, "%.*s/%s", (int)(slash - file), file, path);
+}
+
+static tq_status load_plugins(const request *r, const tq_yaml *root)
+{
+    const tq_yaml *at = root->kind == TQ_YAML_MAP ? tq_yaml_get(root, "plugins") : NULL;
+    if (!at)
+        return TQ_OK;
+    if (!r->plugins)
+        return tq_yaml_fail(at, "the recipe lists plug-ins, and none may be loaded here");
+    const char *const *paths;
+    TQ_TRY(tq_yaml_strings(root, "plugins", r->arena, &paths));
+    for (int i = 0; paths[i]; i++) {
+        const tq_status status =
+            tq_plugin_load(r->plugins, path_beside(r->arena, root->file, paths[i]));
+        if (status)
+            return tq_yaml_wrap(at->kind == TQ_YAML_LIST ? at->items[i] : at, status);
+    }
+    return TQ_OK;
+}
 
 static tq_status load(void *context)
 {
@@ -104,6 +133,7 @@ static tq_status load(void *context)
     }
     const tq_yaml *root;
     TQ_TRY(tq_yaml_load(r->name_or_file, r->arena, &root));
+    TQ_TRY(load_plugins(r, root));
     tq_recipe *recipe = TQ_NEW(r->arena, tq_recipe);
     TQ_TRY(tq_recipe_read(r->registry, root, r->arena, recipe));
     *r->out_recipe = recipe;
@@ -113,5 +143,11 @@ static tq_status load(void *context)
 tq_status tq_recipe_load(const tq_registry *registry, const char *name_or_file, tq_arena *arena,
                          const tq_recipe **out_recipe)
 {
-    return tq_guard(load, &(request){ registry, name_or_file, arena, out_recipe });
+    return tq_guard(load, &(request){ registry, NULL, name_or_file, arena, out_recipe });
+}
+
+tq_status tq_recipe_open(tq_registry *registry, const char *name_or_file, tq_arena *arena,
+                         const tq_recipe **out_recipe)
+{
+    return tq_guard(load, &(request){ registry, registry, name_or_file, arena, out_recipe });
 }

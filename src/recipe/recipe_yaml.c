@@ -248,8 +248,8 @@ tq_status tq_recipe_read(const tq_registry *registry, const tq_yaml *root, tq_ar
                          tq_recipe *out)
 {
     static const char *const keys[] = {
-        "name", "brief",  "base",  "pipeline", "head_per_tensor", "fuse_activations", "optimizer",
-        "lr",   "epochs", "rules", NULL
+        "name",      "brief", "plugins", "base",  "pipeline", "head_per_tensor", "fuse_activations",
+        "optimizer", "lr",    "epochs",  "rules", NULL
     };
     TQ_TRY(tq_yaml_check_keys(root, keys));
     context c = { .registry = registry, .arena = arena };
