@@ -32,6 +32,8 @@ typedef struct tq_true_options {
     const char *const *input_names;           /* NULL entry: all inputs */
     const double *input_scales;
     tq_requant_limits limits;                 /* filled from the backend's description */
+    bool partial;                             /* what has no integer form stays float, an island between DequantizeLinear and
+                                                 QuantizeLinear, and so do inputs and outputs */
 } tq_true_options;
 
 TQ_API tq_graph *tq_int_graph(tq_integerise *t);

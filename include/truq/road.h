@@ -26,10 +26,12 @@ typedef struct tq_f2t_options {
     const double *input_scales;
     int n_editors;                          /* more editors, run before the conversion */
     const char *const *editors;
+    bool partial;                           /* what has no integer form stays float (see tq_true_options): a network of reals outside,
+                                               of integers inside */
 } tq_f2t_options;
 
-/** Fake- to true-quantised for a backend: its limits, its editors. The network remembers the backend's name. On failure *graph is
- *  unchanged. */
+/** Fake- to true-quantised for a backend: its limits, its editors; TQ_ERR_UNSUPPORTED names a node that it could not run. The
+ *  network remembers the backend's name. On failure *graph is unchanged. */
 TQ_API tq_status tq_f2t_run(tq_graph **graph, const tq_f2t_options *options, const tq_edit *edit);
 
 /** How the scale of an input is known without an option: metadata "quant.scale" of the value, else the grid of the preset the

@@ -84,6 +84,8 @@ static tq_status run(tq_cli *cli)
                       "QuantLib's arithmetic"),
         TQ_OPT_LIST(0, "editor", "NAME", &editors,
                     "run this editor too, before the conversion ('truq list editors')"),
+        TQ_OPT_FLAG(0, "partial", &f2t.partial,
+                    "what has no integer form, or is assigned to the cpu, stays float"),
         TQ_OPT_STRING(0, "rounding", "half-up", &rounding,
                       "convert activations of another rounding as half-up"),
         TQ_OPT_STRING(0, "dump-after", "EDITOR", &edit.dump_after,

@@ -3,34 +3,89 @@
  * (BNRelu_bits 64) whose multipliers and addends travel as float32. */
 #include "backends/dory/dory_internal.h"
 
-static bool can_run(const tq_node *node, const char **why)
+enum { CODES = 1 << TQ_U8 | 1 << TQ_I8 };
+
+/* Hardware clips at the width of the output: any other bound would be lost. */
+static bool clips_at_width(const tq_node *requant, const char **why)
 {
-    static const char *const names[] = { "ConvInteger",
-                                         "MatMulInteger",
-                                         "Requant",
-                                         "Add",
-                                         "Cast",
-                                         "MaxPool",
-                                         "SumPool",
-                                         "GlobalSumPool",
-                                         "Flatten",
-                                         "Conv",
-                                         "Gemm",
-                                         "MatMul",
-                                         "BatchNormalization",
-                                         "Relu",
-                                         "Clip",
-                                         "AveragePool",
-                                         "GlobalAveragePool",
-                                         "FakeQuantize",
-                                         "Reshape" };
-    for (int i = 0; i < TQ_COUNT(names); i++)
-        if (tq_node_is(node, names[i]))
+    const tq_attrs *attrs = tq_node_attrs(requant);
+    const int64_t q_min = tq_attr_int(attrs, "q_min"), q_max = tq_attr_int(attrs, "q_max");
+    for (int bits = 2; bits <= 8; bits *= 2) {
+        const int64_t half = (int64_t)1 << (bits - 1);
+        if ((q_min == 0 && q_max == 2 * half - 1) || (q_min == -half && q_max == half - 1))
             return true;
-    if (why)
-        *why = "DORY's frontend has no such operator";
+    }
+    *why =
+        "the target clips at 2, 4 or 8 bits, signed or unsigned; quantise with 'bitwidth' ranges";
     return false;
 }
+
+static bool has_constants(const tq_node *requant, const char **why)
+{
+    *why = "multiplier and addend must be constants";
+    return tq_node_is_const_from(requant, 1) && tq_node_is_const_from(requant, 2) &&
+           clips_at_width(requant, why);
+}
+
+static bool is_flat(const tq_node *node, const char **why)
+{
+    *why = "only a flattening to [batch, features] is passed over";
+    return dory_is_flatten(node);
+}
+
+static bool feeds_addition(const tq_node *node, const char **why)
+{
+    const tq_value *y = tq_node_output(node, 0);
+    for (int i = 0; i < tq_value_n_consumers(y); i++)
+        if (!tq_node_is(tq_value_consumer(y, i), "Add")) {
+            *why = "a cast that is not the operand of an addition";
+            return false;
+        }
+    return true;
+}
+
+/* What the Quantlab frontend and the kernels behind it take (DORY, Quantlab/Parser and HW_Parser).
+ */
+static const tq_op_limits ops[] = {
+    { .op = "ConvInteger",
+      .dtypes = CODES,
+      .weight_dtypes = 1 << TQ_I8,
+      .constant_weight = true,
+      .rank = 4,
+      .dilation_max = 1,
+      .groups = TQ_GROUPS_DEPTHWISE },
+    { .op = "MatMulInteger",
+      .dtypes = CODES,
+      .weight_dtypes = 1 << TQ_I8,
+      .constant_weight = true,
+      .rank = 2 },
+    { .op = "Requant", .accepts = has_constants },
+    { .op = "Add" },
+    { .op = "Cast", .accepts = feeds_addition },
+    { .op = "MaxPool", .dtypes = CODES, .rank = 4, .symmetric_pads = true, .no_ceil = true },
+    { .op = "SumPool", .dtypes = CODES, .rank = 4, .no_pads = true, .no_ceil = true },
+    { .op = "GlobalSumPool", .dtypes = CODES, .rank = 4 },
+    { .op = "Flatten", .accepts = is_flat },
+    { .op = "Reshape", .accepts = is_flat },
+    { 0 },
+};
+
+/* memory.L2, memory.L3, peak MAC/cycle of 8 bits and accelerator frequency of
+ * DORY's Hardware_targets/PULP/<name>/HW_description.json. */
+static const tq_chip chips[] = {
+    { .name = "GAP8",
+      .memory = 512000,
+      .outside_memory = 8000000,
+      .macs_per_cycle = 32,
+      .clock_hz = 100e6 },
+    { .name = "GAP8_L2", .memory = 512000, .macs_per_cycle = 32, .clock_hz = 100e6 },
+    { .name = "GAP9",
+      .memory = 1536000,
+      .outside_memory = 8000000,
+      .macs_per_cycle = 32,
+      .clock_hz = 370e6 },
+    { 0 },
+};
 
 /* The same network for one sample: DORY's shapes are static. */
 static tq_status fix_batch(const tq_graph *graph, tq_graph **out_copy)
@@ -72,7 +127,6 @@ const tq_backend tq_backend_dory = {
     .entry = { .name = "dory",
                .brief = "DORY for PULP microcontrollers (Quantlab frontend)",
                .source = "github.com/pulp-platform/dory" },
-    .can_run = can_run,
     .requant = { .mul_bits = 32,
                  .add_bits = 64,
                  .product_bits = 64,
@@ -83,4 +137,6 @@ const tq_backend tq_backend_dory = {
     .weight_bits = 8,
     .activation_bits = 8,
     .export_files = export_files,
+    .ops = ops,
+    .chips = chips,
 };

@@ -6,6 +6,8 @@
 #include <truq/backend.h>
 #include <truq/op.h>
 
+extern const tq_backend tq_backend_dory;
+
 typedef enum dory_kind {
     DORY_CONV,
     DORY_LINEAR,

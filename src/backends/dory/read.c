@@ -44,50 +44,6 @@ bool dory_is_flatten(const tq_node *node)
     return tq_node_is(node, "Reshape") && tq_value_type(tq_node_output(node, 0))->rank == 2;
 }
 
-/* ---- requantisations ---- */
-
-/* Hardware clips at the width of the output: any other bound would be lost. */
-static tq_status check_range(const tq_node *requant)
-{
-    const tq_attrs *attrs = tq_node_attrs(requant);
-    const int64_t q_min = tq_attr_int(attrs, "q_min"), q_max = tq_attr_int(attrs, "q_max");
-    for (int bits = 2; bits <= 8; bits *= 2) {
-        const int64_t half = (int64_t)1 << (bits - 1);
-        if ((q_min == 0 && q_max == 2 * half - 1) || (q_min == -half && q_max == half - 1))
-            return TQ_OK;
-    }
-    return refuse(requant,
-                  "it clips to [%lld, %lld]; the target clips at 2, 4 or 8 bits, signed or "
-                  "unsigned; quantise with 'bitwidth' ranges",
-                  (long long)q_min, (long long)q_max);
-}
-
-static tq_status check_f32(const tq_node *requant, int input, const char *what)
-{
-    const tq_tensor *tensor = tq_value_tensor(tq_node_input(requant, input));
-    for (int64_t i = 0; i < tq_tensor_count(tensor); i++) {
-        const int64_t v = tq_load_i64(tensor->data, tensor->type.dtype, i);
-        if ((int64_t)(float)v != v)
-            return refuse(requant,
-                          "%s %lld is no float32 number, and DORY's files hold float32; "
-                          "convert with 'truq f2t --backend dory'",
-                          what, (long long)v);
-    }
-    return TQ_OK;
-}
-
-static tq_status check_requant(const tq_node *requant)
-{
-    if (!tq_node_is_const_from(requant, 1) || !tq_node_is_const_from(requant, 2))
-        return refuse(requant, "multiplier and addend must be constants");
-    if (tq_attr_int(tq_node_attrs(requant), "shift") > 31)
-        return refuse(requant, "shift %lld is beyond 31; convert with 'truq f2t --backend dory'",
-                      (long long)tq_attr_int(tq_node_attrs(requant), "shift"));
-    TQ_TRY(check_f32(requant, 1, "multiplier"));
-    TQ_TRY(check_f32(requant, 2, "addend"));
-    return check_range(requant);
-}
-
 /* ---- layers ---- */
 
 static dory_layer *add_layer(dory_net *net, dory_kind kind, tq_node *node)
@@ -116,7 +72,6 @@ static tq_status take_tail(dory_layer *layer)
         next = dory_only_consumer(layer->result);
     }
     if (next && tq_node_is(next, "Requant") && layer->kind != DORY_MAX_POOL) {
-        TQ_TRY(check_requant(next));
         layer->requant = next;
         layer->result = tq_node_output(next, 0);
     }
@@ -125,59 +80,28 @@ static tq_status take_tail(dory_layer *layer)
     return TQ_OK;
 }
 
-static tq_status check_zero_points(const tq_node *node)
-{
-    for (int i = 2; i < 4; i++) {
-        const tq_value *zero = tq_node_input(node, i);
-        if (!zero)
-            continue;
-        const tq_tensor *tensor = tq_value_tensor(zero);
-        for (int64_t k = 0; tensor && k < tq_tensor_count(tensor); k++)
-            if (tq_load_i64(tensor->data, tensor->type.dtype, k) != 0)
-                return refuse(node, "it has a zero point; use symmetric or unsigned ranges");
-        if (!tensor)
-            return refuse(node, "its zero point is not a constant");
-    }
-    return TQ_OK;
-}
-
+/* DORY tells weights from requantisation constants by their number of elements. */
 static tq_status check_weight(const tq_node *node, int64_t n_out)
 {
     const tq_tensor *weight = tq_value_tensor(tq_node_input(node, 1));
-    if (!weight)
-        return refuse(node, "its weight is not a constant");
-    if (weight->type.dtype != TQ_I8)
-        return refuse(node, "its weight is %s, expected i8", tq_dtype_name(weight->type.dtype));
-    if (tq_tensor_count(weight) <= n_out)
-        return refuse(node,
-                      "its weight has %lld elements for %lld output channels: DORY takes it "
-                      "for a requantisation constant",
-                      (long long)tq_tensor_count(weight), (long long)n_out);
-    return check_zero_points(node);
+    if (tq_tensor_count(weight) > n_out)
+        return TQ_OK;
+    return refuse(node,
+                  "its weight has %lld elements for %lld output channels: DORY takes it for a "
+                  "requantisation constant",
+                  (long long)tq_tensor_count(weight), (long long)n_out);
 }
 
 static tq_status read_conv(dory_net *net, tq_node *node)
 {
-    const tq_type *x = tq_value_type(tq_node_input(node, 0));
-    const tq_type *w = tq_value_type(tq_node_input(node, 1));
-    const int64_t groups = tq_attr_int(tq_node_attrs(node), "group");
-    TQ_TRY(check_weight(node, w->dims[0]));
-    if (x->rank != 4)
-        return refuse(node, "rank %d; only 2-d convolutions are exported", x->rank);
-    if (groups != 1 && (groups != x->dims[1] || groups != w->dims[0]))
-        return refuse(node, "%lld groups; only 1 or depthwise (groups = inputs = outputs)",
-                      (long long)groups);
-    for (int i = 0; i < 2; i++)
-        if (tq_attr_int_at(tq_node_attrs(node), "dilations", i, 1) != 1)
-            return refuse(node, "its dilation is not 1");
+    TQ_TRY(check_weight(node, tq_value_type(tq_node_input(node, 1))->dims[0]));
     return take_tail(add_layer(net, DORY_CONV, node));
 }
 
 static tq_status read_linear(dory_net *net, tq_node *node)
 {
-    const tq_type *x = tq_value_type(tq_node_input(node, 0));
     const tq_type *w = tq_value_type(tq_node_input(node, 1));
-    if (x->rank != 2 || w->rank != 2)
+    if (w->rank != 2)
         return refuse(node, "only matrix times constant matrix is exported");
     TQ_TRY(check_weight(node, w->dims[1]));
     dory_layer *layer = add_layer(net, DORY_LINEAR, node);
@@ -187,29 +111,8 @@ static tq_status read_linear(dory_net *net, tq_node *node)
     return TQ_OK;
 }
 
-static tq_status check_pads(const tq_node *node, bool must_be_zero)
-{
-    const tq_attrs *attrs = tq_node_attrs(node);
-    int n;
-    const int64_t *pads = tq_attr_ints(attrs, "pads", &n);
-    for (int i = 0; i < n; i++)
-        if (must_be_zero ? pads[i] != 0 : pads[i] != pads[(i + n / 2) % n])
-            return refuse(node, must_be_zero ? "padded average pools are not exported"
-                                             : "its padding is not symmetric");
-    if (tq_attr_int(attrs, "ceil_mode"))
-        return refuse(node, "ceil_mode is not exported");
-    return TQ_OK;
-}
-
-static tq_status read_max_pool(dory_net *net, tq_node *node)
-{
-    TQ_TRY(check_pads(node, false));
-    return take_tail(add_layer(net, DORY_MAX_POOL, node));
-}
-
 static tq_status read_average_pool(dory_net *net, tq_node *node)
 {
-    TQ_TRY(check_pads(node, true));
     dory_layer *layer = add_layer(net, DORY_AVERAGE_POOL, node);
     TQ_TRY(take_tail(layer));
     if (!layer->requant || !dory_is_scalar(layer->requant))
@@ -238,7 +141,6 @@ static tq_status read_operand(const dory_net *net, const tq_node *add, int i, do
     *out = (dory_operand){ .value = value };
     if (!producer || !tq_node_is(producer, "Requant") || layer_of_requant(net, producer))
         return TQ_OK;
-    TQ_TRY(check_requant(producer));
     if (!dory_is_scalar(producer))
         return refuse(producer, "an addition takes one requantisation for all channels");
     out->requant = producer;
@@ -297,7 +199,7 @@ static tq_status read_node(dory_net *net, tq_node *node)
     if (tq_node_is(node, "MatMulInteger"))
         return read_linear(net, node);
     if (tq_node_is(node, "MaxPool"))
-        return read_max_pool(net, node);
+        return take_tail(add_layer(net, DORY_MAX_POOL, node));
     if (tq_node_is(node, "SumPool") || tq_node_is(node, "GlobalSumPool"))
         return read_average_pool(net, node);
     if (tq_node_is(node, "Add"))
@@ -328,6 +230,7 @@ tq_status dory_read(const tq_graph *graph, tq_arena *arena, dory_net *out_net)
 {
     *out_net = (dory_net){ .graph = graph, .arena = arena };
     TQ_TRY(check_borders(graph));
+    TQ_TRY(tq_backend_check_graph(&tq_backend_dory, graph));
     for (tq_node *node = tq_graph_first(graph); node; node = tq_node_next(node))
         TQ_TRY(read_node(out_net, node));
     if (out_net->n == 0)

@@ -2,18 +2,8 @@
  * product, any shift that fits; what runs here runs on it, and its export is the ONNX file. */
 #include <truq/backend.h>
 
-static bool can_run(const tq_node *node, const char **why)
-{
-    const tq_value *y = tq_node_output(node, 0);
-    const bool integer = !tq_dtype_is_float(tq_value_type(y)->dtype);
-    if (!integer && why)
-        *why = "it makes floats";
-    return integer;
-}
-
 const tq_backend tq_backend_generic = {
     .entry = { .name = "generic", .brief = "any machine with 64-bit integers; exports ONNX" },
-    .can_run = can_run,
     .requant = { .mul_bits = 32,
                  .add_bits = 64,
                  .product_bits = 64,
@@ -22,4 +12,5 @@ const tq_backend tq_backend_generic = {
                  .fixed_shift = -1 },
     .weight_bits = 8,
     .activation_bits = 8,
+    .zero_points = true,
 };

@@ -2,6 +2,8 @@
  * integer nodes and states the codes of its outputs. What is left of the old graph is swept. */
 #include "passes/true/true.h"
 
+#include <string.h>
+
 static bool all_inputs_const(const tq_node *node)
 {
     for (int i = 0; i < tq_node_n_inputs(node); i++)
@@ -43,12 +45,20 @@ static void reread_shape(tq_integerise *t)
         tq_node_set_input(t->node, 0, x->codes);
 }
 
+/* Constants with a grid of their own are codes, not reals; a bias in int32 is read as reals. */
+static bool is_grid(const tq_node *node)
+{
+    return tq_node_is(node, "FakeQuantize") ||
+           (tq_node_is(node, "DequantizeLinear") &&
+            tq_value_type(tq_node_input(node, 0))->dtype != TQ_I32);
+}
+
 static tq_status integerise_node(tq_integerise *t)
 {
     const tq_op *op = tq_node_op(t->node);
     if (tq_true_codes(t, tq_node_output(t->node, 0)))
         return TQ_OK; /* the FakeQuantize of a graph input */
-    if (all_inputs_const(t->node) && !tq_node_is(t->node, "FakeQuantize"))
+    if (all_inputs_const(t->node) && !is_grid(t->node))
         return make_constants(t);
     if (tq_node_is(t->node, "Shape") || tq_node_is(t->node, "Size")) {
         reread_shape(t);
@@ -64,9 +74,47 @@ static tq_status integerise_node(tq_integerise *t)
     return TQ_OK;
 }
 
+/* ---- float islands ---- */
+
+static bool stays_on_cpu(const tq_node *node)
+{
+    const char *device = tq_node_meta(node, "device");
+    return device && strcmp(device, "cpu") == 0;
+}
+
+/* Refusals and requantisations that no multiplier can express leave the node to floats. */
+static bool may_stay(tq_status status)
+{
+    const tq_code code = tq_status_code(status);
+    return code == TQ_ERR_UNSUPPORTED || code == TQ_ERR_CHECK;
+}
+
+static tq_status integerise_or_keep(tq_integerise *t)
+{
+    bool entered = false;
+    TQ_TRY(tq_true_enter(t, &entered));
+    if (entered)
+        return TQ_OK;
+    if (stays_on_cpu(t->node) && !is_grid(t->node) && !all_inputs_const(t->node))
+        return tq_true_keep(t, "it is assigned to the cpu");
+    const int n_coded = t->n_coded, n_renamings = t->n_renamings;
+    const tq_status status = integerise_node(t);
+    if (!status || !may_stay(status))
+        return status;
+    t->n_coded = n_coded; /* what the rule made so far has no readers: it is swept */
+    t->n_renamings = n_renamings;
+    const char *why = tq_arena_strdup(t->arena, tq_status_text(status));
+    tq_status_drop(status);
+    return tq_true_keep(t, why);
+}
+
+/* ---- the walk ---- */
+
 static tq_status walk(tq_integerise *t)
 {
-    TQ_TRY(tq_true_inputs(t));
+    const bool partial = t->options->partial;
+    if (!partial)
+        TQ_TRY(tq_true_inputs(t));
     const int n = tq_graph_n_nodes(t->graph);
     tq_node **nodes = TQ_NEW_N(t->arena, tq_node *, n);
     int k = 0;
@@ -74,10 +122,10 @@ static tq_status walk(tq_integerise *t)
         nodes[k++] = node;
     for (k = 0; k < n; k++) {
         t->node = nodes[k];
-        TQ_TRY(tq_wrap(integerise_node(t), "node '%s' (%s)", tq_node_name(t->node),
-                       tq_node_op_name(t->node)));
+        TQ_TRY(tq_wrap(partial ? integerise_or_keep(t) : integerise_node(t), "node '%s' (%s)",
+                       tq_node_name(t->node), tq_node_op_name(t->node)));
     }
-    return tq_true_outputs(t);
+    return partial ? tq_true_real_outputs(t) : tq_true_outputs(t);
 }
 
 static void rename_nodes(const tq_integerise *t)
@@ -89,24 +137,26 @@ static void rename_nodes(const tq_integerise *t)
     }
 }
 
+tq_status tq_true_walk(tq_graph *graph, const tq_true_options *options, const tq_edit *edit)
+{
+    tq_integerise t = {
+        .graph = graph, .arena = tq_arena_create(), .options = options, .edit = edit
+    };
+    tq_graph_sweep(graph); /* what no output needs is not converted */
+    const tq_status status = walk(&t);
+    if (!status)
+        rename_nodes(&t);
+    tq_arena_destroy(t.arena);
+    return status;
+}
+
 static tq_status run(tq_graph *graph, const tq_edit *edit)
 {
     if (!edit || !edit->true_options)
         return tq_fail(TQ_ERR_STATE, "needs the options of a conversion");
-    tq_integerise t = { .graph = graph,
-                        .arena = edit->scratch ? edit->scratch : tq_arena_create(),
-                        .options = edit->true_options,
-                        .edit = edit };
-    tq_graph_sweep(graph); /* what no output needs is not converted */
-    tq_status status = walk(&t);
-    if (!status) {
-        rename_nodes(&t);
-        tq_graph_set_meta(graph, "stage", "true");
-        status = tq_graph_infer(graph);
-    }
-    if (t.arena != edit->scratch)
-        tq_arena_destroy(t.arena);
-    return status;
+    TQ_TRY(tq_true_walk(graph, edit->true_options, edit));
+    tq_graph_set_meta(graph, "stage", edit->true_options->partial ? "partial" : "true");
+    return tq_graph_infer(graph);
 }
 
 const tq_editor tq_editor_integerise = {

@@ -17,6 +17,12 @@ typedef struct tq_renaming {
     const char *name;
 } tq_renaming;
 
+/* Reals made of codes for those who stay float. */
+typedef struct tq_real {
+    const tq_value *value;
+    tq_value *real;
+} tq_real;
+
 struct tq_integerise {
     tq_graph *graph;
     tq_node *node;
@@ -29,7 +35,13 @@ struct tq_integerise {
     int n_renamings;
     size_t renamings_capacity;
     tq_renaming *renamings;
+    int n_reals;
+    size_t reals_capacity;
+    tq_real *reals;
 };
+
+/* The whole conversion of a graph with given options; sets no stage. */
+tq_status tq_true_walk(tq_graph *graph, const tq_true_options *options, const tq_edit *edit);
 
 /* Codes of any value, NULL if it has none. */
 const tq_codes *tq_true_codes(const tq_integerise *t, const tq_value *value);
@@ -39,6 +51,15 @@ void tq_true_set_codes(tq_integerise *t, const tq_value *value, const tq_codes *
 tq_status tq_true_inputs(tq_integerise *t);
 /* Graph outputs become int32 (or narrower) on one scale. */
 tq_status tq_true_outputs(tq_integerise *t);
+/* ---- float islands (options->partial) ---- */
+
+/* The node stays as it is and reads reals: its coded inputs through DequantizeLinear. `why` is left with it. */
+tq_status tq_true_keep(tq_integerise *t, const char *why);
+/* A FakeQuantize of reals: the QuantizeLinear that makes codes of them. */
+tq_status tq_true_enter(tq_integerise *t, bool *out_entered);
+/* Graph outputs stay real. */
+tq_status tq_true_real_outputs(tq_integerise *t);
+
 /* The grid of a FakeQuantize node for channel c; TQ_ERR_STATE if it was never observed. */
 tq_status tq_true_grid(const tq_node *fake, int64_t c, tq_grid *out_grid);
 /* Smallest of u8, i8, u16, i16, i32 that holds [lo, hi]. */

@@ -128,7 +128,7 @@ static tq_status convert(tq_graph **copy, const tq_f2t_options *o, const tq_back
     for (int i = 0; i < TQ_COUNT(backend->editors) && backend->editors[i]; i++)
         TQ_TRY(run_editor(*copy, backend->editors[i], edit));
     tq_graph_set_meta(*copy, "backend", backend->entry.name);
-    return TQ_OK;
+    return o->partial ? TQ_OK : tq_backend_check_graph(backend, *copy);
 }
 
 static tq_status check_stage(const tq_graph *graph)
@@ -157,7 +157,8 @@ tq_status tq_f2t_run(tq_graph **graph, const tq_f2t_options *options, const tq_e
     TQ_TRY(check_scales(*graph, options));
     tq_true_options true_options = { .backend = name,
                                      .force_half_up = options->force_half_up,
-                                     .limits = backend->requant };
+                                     .limits = backend->requant,
+                                     .partial = options->partial };
     TQ_TRY(set_shift(options, &true_options));
     tq_arena *arena = tq_arena_create();
     gather_scales(*graph, options, arena, &true_options);

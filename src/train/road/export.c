@@ -107,14 +107,7 @@ static tq_status check(const tq_graph *graph, const tq_backend *backend)
     if (tq_graph_stage(graph) != TQ_STAGE_TRUE)
         return tq_fail(TQ_ERR_STATE, "it is a %s network; run 'truq f2t' first",
                        tq_stage_name(tq_graph_stage(graph)));
-    for (const tq_node *node = tq_graph_first(graph); node; node = tq_node_next(node)) {
-        const char *why = NULL;
-        if (backend->can_run && !backend->can_run(node, &why))
-            return tq_fail(TQ_ERR_UNSUPPORTED, "backend '%s' cannot run node '%s' (%s)%s%s",
-                           backend->entry.name, tq_node_name(node), tq_node_op_name(node),
-                           why ? ": " : "", why ? why : "");
-    }
-    return TQ_OK;
+    return tq_backend_check_graph(backend, graph);
 }
 
 static tq_status write_files(const tq_graph *graph, const tq_backend *backend,
