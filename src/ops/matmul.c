@@ -1,7 +1,7 @@
 /* Matrix product with numpy's rules (ONNX MatMul-13): batches broadcast, one-axis operands are rows
  * or columns.
  *
- *   y = a b      f32, f64; also i32, i64 (modulo 2^32, 2^64)
+ *   y = a b      floats; also i32, i64 (modulo 2^32, 2^64)
  *
  *   da = dy b^T, db = a^T dy, each summed over the batches that broadcast it. Two plain matrices
  * use Gemm for both; any other case has MatMulGradA and MatMulGradB. */
@@ -12,7 +12,7 @@ enum { DY, OTHER, SELF }; /* of the gradients */
 
 static tq_status infer(tq_op_types *t)
 {
-    TQ_TRY(tq_op_need_dtype(t, A, TQ_DTYPES_REAL | TQ_DTYPES_WIDE));
+    TQ_TRY(tq_op_need_dtype(t, A, TQ_DTYPES_FLOAT | TQ_DTYPES_WIDE));
     TQ_TRY(tq_op_need_dtype(t, B, TQ_DTYPE_BIT(t->in[A]->dtype)));
     TQ_TRY(tq_op_need_rank(t, A, 1, TQ_MAX_RANK));
     TQ_TRY(tq_op_need_rank(t, B, 1, TQ_MAX_RANK));

@@ -123,6 +123,19 @@ static void row_f64(const tq_matmul *p, const double *a, const double *b, double
     }
 }
 
+/** f16 and bf16: summed in double and rounded once. */
+static void row_half(const tq_matmul *p, tq_dtype dtype, const uint16_t *a, const uint16_t *b,
+                     uint16_t *c)
+{
+    for (int64_t n = 0; n < p->n; n++) {
+        double sum = 0.0;
+        for (int64_t k = 0; k < p->k; k++)
+            sum += tq_load_f64(a, dtype, k * p->a_column) *
+                   tq_load_f64(b, dtype, k * p->b_row + n * p->b_column);
+        tq_store_f64(c, dtype, n, sum);
+    }
+}
+
 /** Rows begin .. end-1 of all batches. */
 static void real_rows(void *context, int64_t begin, int64_t end)
 {
@@ -135,9 +148,12 @@ static void real_rows(void *context, int64_t begin, int64_t end)
         if (j->dtype == TQ_F32)
             row_f32(p, (const float *)j->a + a, (const float *)j->b + b,
                     (float *)j->c + row * p->n);
-        else
+        else if (j->dtype == TQ_F64)
             row_f64(p, (const double *)j->a + a, (const double *)j->b + b,
                     (double *)j->c + row * p->n);
+        else
+            row_half(p, j->dtype, (const uint16_t *)j->a + a, (const uint16_t *)j->b + b,
+                     (uint16_t *)j->c + row * p->n);
     }
 }
 

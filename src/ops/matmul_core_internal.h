@@ -25,7 +25,7 @@ int64_t tq_matmul_n_batches(const tq_matmul *p);
 void tq_matmul_batch_at(const tq_matmul *p, int64_t i, int64_t *out_a, int64_t *out_b);
 int64_t tq_matmul_macs(const tq_matmul *p);
 
-/** Sums in the dtype itself (f32 or f64), in order of k. */
+/** Sums in the dtype itself (f32 or f64; f16 and bf16 in double), in order of k. */
 void tq_matmul_real(const tq_op_run *run, const tq_matmul *p, tq_dtype dtype, const void *a,
                     const void *b, void *c);
 

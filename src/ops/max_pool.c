@@ -3,7 +3,7 @@
  *   y[n, c, o] = max over taps inside x;      dx gets dy at the first largest element
  *
  *   x  [N, C, ...] f32, f64, u8, i8, i32, i64.  Second output, optional: flat index in x of each
- * maximum, i64.
+ * maximum, i64 (storage_order 1: with the first axis of a plane fastest).
  *
  * NaN wins over numbers. Padding never wins; a window that sees only padding gives the smallest
  * number. */
@@ -20,9 +20,9 @@ static tq_status infer(tq_op_types *t)
 {
     TQ_TRY(tq_op_need_dtype(t, X, dtypes));
     TQ_TRY(tq_op_need_rank(t, X, 3, 5));
-    if (tq_attr_int(t->attrs, "storage_order"))
-        return tq_fail(TQ_ERR_UNSUPPORTED, "storage_order %lld is not implemented; expected 0",
-                       (long long)tq_attr_int(t->attrs, "storage_order"));
+    const int64_t order = tq_attr_int(t->attrs, "storage_order");
+    if (order != 0 && order != 1)
+        return tq_fail(TQ_ERR_VALUE, "storage_order is %lld; expected 0 or 1", (long long)order);
     tq_window window;
     TQ_TRY(tq_pool_read(t->attrs, t->in[X], &window));
     t->out[0] = tq_window_type(&window, t->in[X], t->in[X]->dims[1]);
@@ -41,9 +41,17 @@ static void store_smallest(void *data, tq_dtype dtype, int64_t i)
         tq_store_i64(data, dtype, i, tq_dtype_min(dtype));
 }
 
+/** Offset `at` inside a plane, counted with the first axis fastest. */
+static int64_t column_major(const tq_window *w, int64_t at)
+{
+    const int64_t k0 = at / w->in[2] / w->in[1], k1 = at / w->in[2] % w->in[1], k2 = at % w->in[2];
+    return (k2 * w->in[1] + k1) * w->in[0] + k0;
+}
+
 static void planes(void *context, int64_t begin, int64_t end)
 {
     const tq_op_run *run = context;
+    const bool columns = tq_attr_int(run->attrs, "storage_order") != 0;
     const tq_dtype dtype = run->in_types[X]->dtype;
     const size_t element = tq_dtype_size(dtype);
     const tq_window window = tq_pool_of(run->attrs, run->in_types[X]);
@@ -60,7 +68,8 @@ static void planes(void *context, int64_t begin, int64_t end)
                 memcpy((char *)run->out[0] + (size_t)to * element,
                        (const char *)run->in[X] + (size_t)from * element, element);
             if (indices)
-                indices[to] = from;
+                indices[to] =
+                    columns && best >= 0 ? plane * in_size + column_major(&window, best) : from;
         }
 }
 

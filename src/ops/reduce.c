@@ -105,9 +105,9 @@ static void infer_unknown(tq_op_types *t)
         t->out[0].dims[d] = TQ_DIM_ANY;
 }
 
-static tq_status infer(tq_op_types *t)
+static tq_status infer_of(tq_op_types *t, uint32_t mask_of_dtypes)
 {
-    TQ_TRY(tq_op_need_dtype(t, X, dtypes));
+    TQ_TRY(tq_op_need_dtype(t, X, mask_of_dtypes));
     TQ_TRY(tq_op_need_rank(t, X, 0, TQ_MAX_RANK));
     int64_t axes[TQ_MAX_RANK];
     int n;
@@ -120,6 +120,17 @@ static tq_status infer(tq_op_types *t)
     TQ_TRY(tq_reduction_mask(t->attrs, t->in[X]->rank, axes, n, &mask));
     t->out[0] = tq_reduction_type(t->in[X], mask, tq_attr_int(t->attrs, "keepdims") != 0);
     return TQ_OK;
+}
+
+static tq_status infer(tq_op_types *t)
+{
+    return infer_of(t, dtypes);
+}
+
+/** Of bools the largest says "any", the smallest "all". */
+static tq_status infer_extremum(tq_op_types *t)
+{
+    return infer_of(t, dtypes | TQ_DTYPE_BIT(TQ_BOOL));
 }
 
 /* ---- folds ---------------------------------------------------------------------------------- */
@@ -231,10 +242,12 @@ static inline __attribute__((always_inline)) void apply(const tq_op_run *run, co
     const tq_dtype dtype = run->in_types[X]->dtype;
     for (int64_t i = 0; i < tq_type_count(run->out_types[0]); i++) {
         const int64_t at = tq_reduction_at(&r, i);
-        if (tq_dtype_is_float(dtype) || !f->integer_step)
+        if (tq_dtype_is_float(dtype) || !f->integer_step) {
             tq_store_f64(run->out[0], dtype, i, fold_real(f, run, &r, at));
-        else
-            tq_store_i64(run->out[0], dtype, i, fold_integer(f, run, &r, at));
+            continue;
+        }
+        const int64_t y = fold_integer(f, run, &r, at);
+        tq_store_i64(run->out[0], dtype, i, dtype == TQ_BOOL ? y > 0 : y);
     }
 }
 
@@ -334,7 +347,7 @@ static tq_status bounds_extremum(tq_bounds *b)
 
 /* ---- descriptors ---------------------------------------------------------------------------- */
 
-#define REDUCE(id, name_, brief_, flags_, gradient_, integerise_, bounds_, ...)                    \
+#define REDUCE(id, name_, brief_, flags_, infer_, gradient_, integerise_, bounds_, ...)            \
     static void reference_##id(const tq_op_run *run)                                               \
     {                                                                                              \
         static const fold f = { __VA_ARGS__ };                                                     \
@@ -346,30 +359,30 @@ static tq_status bounds_extremum(tq_bounds *b)
         .inputs = { "x", "?axes" },                                                                \
         .outputs = { "y" },                                                                        \
         .attrs = { TQ_INT("keepdims", 1), TQ_INT("noop_with_empty_axes", 0) },                     \
-        .infer = infer,                                                                            \
+        .infer = infer_,                                                                           \
         .reference = reference_##id,                                                               \
         .gradient = gradient_,                                                                     \
         .integerise = integerise_,                                                                 \
         .bounds = bounds_,                                                                         \
     };
 
-REDUCE(reduce_sum, "ReduceSum", "sum over axes", TQ_OP_INTEGER, gradient_sum, integerise_sum,
+REDUCE(reduce_sum, "ReduceSum", "sum over axes", TQ_OP_INTEGER, infer, gradient_sum, integerise_sum,
        bounds_sum, 0, add, same, 0, add_i, same_i)
-REDUCE(reduce_mean, "ReduceMean", "mean over axes", 0, gradient_mean, integerise_mean, NULL, 0, add,
-       mean, 0, add_i, mean_i)
-REDUCE(reduce_max, "ReduceMax", "largest over axes", TQ_OP_INTEGER, NULL, integerise_extremum,
-       bounds_extremum, -INFINITY, larger, same, INT64_MIN, larger_i, same_i)
-REDUCE(reduce_min, "ReduceMin", "smallest over axes", TQ_OP_INTEGER, NULL, integerise_extremum,
-       bounds_extremum, INFINITY, smaller, same, INT64_MAX, smaller_i, same_i)
-REDUCE(reduce_prod, "ReduceProd", "product over axes", TQ_OP_INTEGER, NULL, NULL, NULL, 1, multiply,
-       same, 1, multiply_i, same_i)
-REDUCE(reduce_l1, "ReduceL1", "sum of magnitudes over axes", TQ_OP_INTEGER, NULL, NULL, bounds_abs,
-       0, add_abs, same, 0, add_abs_i, same_i)
-REDUCE(reduce_sum_square, "ReduceSumSquare", "sum of squares over axes", TQ_OP_INTEGER, NULL, NULL,
-       bounds_square, 0, add_square, same, 0, add_square_i, same_i)
-REDUCE(reduce_l2, "ReduceL2", "root of the sum of squares over axes", 0, NULL, NULL, NULL, 0,
+REDUCE(reduce_mean, "ReduceMean", "mean over axes", 0, infer, gradient_mean, integerise_mean, NULL,
+       0, add, mean, 0, add_i, mean_i)
+REDUCE(reduce_max, "ReduceMax", "largest over axes", TQ_OP_INTEGER, infer_extremum, NULL,
+       integerise_extremum, bounds_extremum, -INFINITY, larger, same, INT64_MIN, larger_i, same_i)
+REDUCE(reduce_min, "ReduceMin", "smallest over axes", TQ_OP_INTEGER, infer_extremum, NULL,
+       integerise_extremum, bounds_extremum, INFINITY, smaller, same, INT64_MAX, smaller_i, same_i)
+REDUCE(reduce_prod, "ReduceProd", "product over axes", TQ_OP_INTEGER, infer, NULL, NULL, NULL, 1,
+       multiply, same, 1, multiply_i, same_i)
+REDUCE(reduce_l1, "ReduceL1", "sum of magnitudes over axes", TQ_OP_INTEGER, infer, NULL, NULL,
+       bounds_abs, 0, add_abs, same, 0, add_abs_i, same_i)
+REDUCE(reduce_sum_square, "ReduceSumSquare", "sum of squares over axes", TQ_OP_INTEGER, infer, NULL,
+       NULL, bounds_square, 0, add_square, same, 0, add_square_i, same_i)
+REDUCE(reduce_l2, "ReduceL2", "root of the sum of squares over axes", 0, infer, NULL, NULL, NULL, 0,
        add_square, root, 0, NULL, NULL)
-REDUCE(reduce_log_sum, "ReduceLogSum", "logarithm of the sum over axes", 0, NULL, NULL, NULL, 0,
-       add, logarithm, 0, NULL, NULL)
-REDUCE(reduce_log_sum_exp, "ReduceLogSumExp", "logarithm of the sum of e^x over axes", 0, NULL,
-       NULL, NULL, -INFINITY, add_exp, same, 0, NULL, NULL)
+REDUCE(reduce_log_sum, "ReduceLogSum", "logarithm of the sum over axes", 0, infer, NULL, NULL, NULL,
+       0, add, logarithm, 0, NULL, NULL)
+REDUCE(reduce_log_sum_exp, "ReduceLogSumExp", "logarithm of the sum of e^x over axes", 0, infer,
+       NULL, NULL, NULL, -INFINITY, add_exp, same, 0, NULL, NULL)
