@@ -32,13 +32,25 @@ static void log_match(const tq_editor *editor, const tq_match *match, const tq_e
     edit->log(edit->context, line);
 }
 
+/* Matches of a round share no node: what is gone was removed by the application of another one. */
+static tq_status check_nodes(tq_graph *graph, const tq_match *found)
+{
+    for (int i = 0; i < found->n_nodes; i++) {
+        const char *name = tq_node_name(found->nodes[i]);
+        if (tq_graph_find_node(graph, name) != found->nodes[i])
+            return tq_fail(TQ_ERR_CHECK,
+                           "node '%s' belongs to a match, but another application removed it: "
+                           "matches do not commute",
+                           name);
+    }
+    return TQ_OK;
+}
+
 /* A match found before others were applied may no longer be one. */
 static bool still_matches(const tq_editor *editor, tq_graph *graph, const tq_match *found,
                           tq_match *out)
 {
     tq_node *last = found->nodes[found->n_nodes - 1];
-    if (tq_graph_find_node(graph, tq_node_name(last)) != last)
-        return false;
     return tq_pattern_match_at(editor->pattern, graph, last, out) &&
            (!editor->accept || editor->accept(out));
 }
@@ -50,6 +62,7 @@ static tq_status apply_round(const tq_editor *editor, tq_graph *graph, const tq_
     const int n = tq_pattern_find(editor->pattern, graph, editor->accept, scratch, &matches);
     for (int i = 0; i < n; i++) {
         tq_match match;
+        TQ_TRY(check_nodes(graph, &matches[i]));
         if (!still_matches(editor, graph, &matches[i], &match))
             continue;
         log_match(editor, &match, edit);
@@ -100,21 +113,27 @@ static uint32_t topology(const tq_graph *graph)
     return crc;
 }
 
-static tq_status apply(const tq_editor *editor, tq_graph *graph, const tq_edit *edit, int *n_edits)
+static tq_status run(const tq_editor *editor, tq_graph *graph, const tq_edit *edit, int *n_edits)
+{
+    if (editor->rules)
+        return tq_rule_run_text(editor, graph, edit, n_edits);
+    if (editor->rule)
+        return tq_rule_run(editor, editor->rule, graph, edit, n_edits);
+    return editor->pattern ? apply_pattern(editor, graph, edit, n_edits) : editor->run(graph, edit);
+}
+
+static tq_status apply(const tq_editor *editor, tq_graph *graph, const tq_edit *edit,
+                       const tq_interface *interface, int *n_edits)
 {
     const uint32_t before = editor->annotates ? topology(graph) : 0;
-    if (editor->rules)
-        TQ_TRY(tq_rule_run_text(editor, graph, edit, n_edits));
-    else if (editor->rule)
-        TQ_TRY(tq_rule_run(editor, editor->rule, graph, edit, n_edits));
-    else if (editor->pattern)
-        TQ_TRY(apply_pattern(editor, graph, edit, n_edits));
-    else
-        TQ_TRY(editor->run(graph, edit));
+    TQ_TRY(run(editor, graph, edit, n_edits));
     if (editor->annotates && topology(graph) != before)
         return tq_fail(TQ_ERR_CHECK, "is an annotator but changed the graph");
     TQ_TRY(tq_graph_sort(graph));
-    return tq_wrap(tq_graph_verify(graph), "broke the graph");
+    TQ_TRY(tq_wrap(tq_graph_verify(graph), "broke the graph"));
+    return editor->changes_interface
+               ? TQ_OK
+               : tq_wrap(tq_interface_check(interface, graph), "changed the interface");
 }
 
 tq_status tq_editor_apply(const tq_editor *editor, tq_graph *graph, const tq_edit *edit,
@@ -122,7 +141,14 @@ tq_status tq_editor_apply(const tq_editor *editor, tq_graph *graph, const tq_edi
 {
     int n_edits = 0;
     const tq_edit none = { .registry = tq_graph_registry(graph) };
-    const tq_status status = apply(editor, graph, edit ? edit : &none, &n_edits);
+    tq_arena *arena = tq_arena_create();
+    const tq_interface interface = tq_interface_of(graph, arena);
+    tq_graph *before = edit && edit->failed ? tq_graph_clone(graph) : NULL;
+    const tq_status status = apply(editor, graph, edit ? edit : &none, &interface, &n_edits);
+    if (status && before)
+        edit->failed(edit->context, editor->entry.name, before);
+    tq_graph_destroy(before);
+    tq_arena_destroy(arena);
     if (out_n_edits)
         *out_n_edits = n_edits;
     return tq_wrap(status, "editor '%s'", editor->entry.name);

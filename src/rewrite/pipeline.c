@@ -64,8 +64,35 @@ static void add_anchored(plan *p, const tq_registry *registry, tq_arena *scratch
         continue;
 }
 
-static tq_status make_plan(const tq_registry *registry, const char *name, tq_arena *scratch,
-                           plan *p)
+/* Behind the last editor of that stage or an earlier one. */
+static int place_by_stage(const plan *p, tq_edit_stage stage)
+{
+    int at = p->n;
+    while (at > 0 && p->steps[at - 1].editor->stage > stage)
+        at--;
+    return at;
+}
+
+/* Editors that the caller brings: each joins. */
+static tq_status add_more(plan *p, const char *pipeline, const tq_edit *edit, tq_arena *scratch)
+{
+    for (int i = 0; i < edit->n_more; i++) {
+        const tq_editor *editor = edit->more[i];
+        const int after = index_of(p, editor->after), before = index_of(p, editor->before);
+        const char *anchor = editor->after ? editor->after : editor->before;
+        if (anchor && after < 0 && before < 0)
+            return tq_fail(TQ_ERR_NOT_FOUND, "editor '%s': pipeline '%s' has no editor '%s'",
+                           editor->entry.name, pipeline, anchor);
+        const int at = after >= 0    ? place_after(p, after)
+                       : before >= 0 ? before
+                                     : place_by_stage(p, editor->stage);
+        insert(p, scratch, at, (step){ editor, anchor != NULL });
+    }
+    return TQ_OK;
+}
+
+static tq_status make_plan(const tq_registry *registry, const char *name, const tq_edit *edit,
+                           tq_arena *scratch, plan *p)
 {
     const tq_entry *entry;
     TQ_TRY(tq_registry_find(registry, TQ_KIND_PIPELINE, name, &entry));
@@ -74,6 +101,7 @@ static tq_status make_plan(const tq_registry *registry, const char *name, tq_are
         TQ_TRY(tq_registry_find(registry, TQ_KIND_EDITOR, pipeline->editors[i], &entry));
         insert(p, scratch, p->n, (step){ (const tq_editor *)(const void *)entry, false });
     }
+    TQ_TRY(add_more(p, name, edit, scratch));
     add_anchored(p, registry, scratch);
     return TQ_OK;
 }
@@ -102,7 +130,7 @@ tq_status tq_pipeline_run(const tq_registry *registry, const char *pipeline, tq_
     const tq_edit none = { .registry = registry };
     tq_arena *scratch = tq_arena_create();
     plan p = { 0 };
-    tq_status status = make_plan(registry, pipeline, scratch, &p);
+    tq_status status = make_plan(registry, pipeline, edit ? edit : &none, scratch, &p);
     if (!status) {
         tq_graph *copy = tq_graph_clone(*graph);
         status = run_plan(&p, copy, edit ? edit : &none);

@@ -11,4 +11,18 @@ void tq_edit_log(const tq_edit *edit, const char *format, ...) TQ_PRINTF(2, 3);
 bool tq_pattern_match_at(const tq_pattern *pattern, tq_graph *graph, tq_node *last,
                          tq_match *match);
 
+/* What others rely on: the inputs and outputs of a network. */
+typedef struct tq_port {
+    const char *name;
+    tq_type type;
+} tq_port;
+typedef struct tq_interface {
+    int n_inputs, n_outputs;
+    tq_port *ports; /* inputs, then outputs */
+} tq_interface;
+
+tq_interface tq_interface_of(const tq_graph *graph, tq_arena *arena);
+/* TQ_ERR_CHECK says what is different. */
+tq_status tq_interface_check(const tq_interface *before, const tq_graph *graph);
+
 #endif

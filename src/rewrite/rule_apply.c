@@ -168,7 +168,7 @@ static void take_name(const applier *a, const handover *h)
     if (!made)
         return;
     copy_metas(h->old, h->new);
-    if (!tq_graph_find_node(a->graph, h->node_name))
+    if (tq_value_output_index(h->new) == 0 && !tq_graph_find_node(a->graph, h->node_name))
         tq_node_set_name(producer, h->node_name);
 }
 
@@ -193,7 +193,7 @@ static tq_status replace(applier *a)
     return TQ_OK;
 }
 
-tq_status tq_rule_apply(const tq_rule_found *found, tq_arena *arena)
+tq_status tq_rule_apply(const tq_rule_found *found, tq_arena *arena, tq_rule_heirs *heirs)
 {
     const tq_rule *rule = found->rule;
     tq_node *last = found->nodes[rule->n_nodes - 1][0];
@@ -207,7 +207,8 @@ tq_status tq_rule_apply(const tq_rule_found *found, tq_arena *arena)
                                .items = a.items,
                                .replaces = true,
                                .before = tq_node_next(last),
-                               .prefix = tq_node_name(last) };
+                               .prefix = tq_node_name(last),
+                               .heirs = heirs };
     for (int i = 0; i < rule->n_statements; i++)
         TQ_TRY(run_statement(&a, &rule->statements[i]));
     return replace(&a);

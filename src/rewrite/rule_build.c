@@ -108,16 +108,24 @@ static bool can_fold(const tq_node *node)
     return true;
 }
 
-/* The name of the first constant of the network that went in. */
+/* The name that a constant has or is to have; NULL: one that the rule itself wrote. */
+static const char *wanted_name(const tq_rule_scope *scope, const tq_value *value)
+{
+    for (int i = scope->heirs->n - 1; i >= 0; i--)
+        if (scope->heirs->items[i].value == value)
+            return scope->heirs->items[i].wanted;
+    const char *name = tq_value_name(value);
+    return strncmp(name, scope->prefix, strlen(scope->prefix)) == 0 ? NULL : name;
+}
+
+/* Of the first constant of the network that went in. */
 static const char *folded_name(const tq_rule_scope *scope, const tq_node *node)
 {
-    for (int i = 0; i < tq_node_n_inputs(node); i++) {
-        const tq_value *value = tq_node_input(node, i);
-        const char *name = value ? tq_value_name(value) : scope->prefix;
-        if (strncmp(name, scope->prefix, strlen(scope->prefix)) != 0)
-            return name;
-    }
-    return tq_node_name(node);
+    const char *name = NULL;
+    for (int i = 0; i < tq_node_n_inputs(node) && !name; i++)
+        if (tq_node_input(node, i))
+            name = wanted_name(scope, tq_node_input(node, i));
+    return name ? name : tq_node_name(node);
 }
 
 static tq_status fold(tq_rule_scope *scope, tq_node *node, tq_value **values)
@@ -133,6 +141,11 @@ static tq_status fold(tq_rule_scope *scope, tq_node *node, tq_value **values)
         tq_tensor_reset(&outputs[i]);
     }
     TQ_TRY(status);
+    tq_rule_heirs *heirs = scope->heirs;
+    for (int i = 0; i < n; i++) {
+        const struct tq_rule_heir heir = { values[i], tq_value_name(values[i]), name };
+        TQ_PUSH(heirs->arena, heirs->items, heirs->n, heirs->capacity, heir);
+    }
     tq_graph_remove_node(scope->found->graph, node);
     return TQ_OK;
 }

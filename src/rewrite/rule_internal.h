@@ -206,6 +206,18 @@ tq_rule_match tq_rule_report(const tq_rule_found *found, tq_arena *arena);
 
 /* ---- evaluating ---- */
 
+/* Constants that a round made from others: they take over the name of the one that they replace,
+ * once it is gone. */
+typedef struct tq_rule_heirs {
+    int n;
+    size_t capacity;
+    tq_arena *arena;
+    struct tq_rule_heir {
+        tq_value *value;
+        const char *name, *wanted;
+    } * items;
+} tq_rule_heirs;
+
 /* Where names mean something. In a replacement (`before` set) arithmetic on values adds nodes. */
 typedef struct tq_rule_scope {
     const tq_rule_found *found;
@@ -217,6 +229,7 @@ typedef struct tq_rule_scope {
     int n_made;         /* nodes added */
     size_t made_capacity;
     tq_node **made;
+    tq_rule_heirs *heirs;
 } tq_rule_scope;
 
 tq_status tq_rule_evaluate(tq_rule_scope *scope, const tq_expr *expr, tq_rule_item *out);
@@ -267,7 +280,7 @@ tq_status tq_rule_build(tq_rule_scope *scope, const tq_expr *expr, const tq_op *
 tq_status tq_rule_call(tq_rule_scope *scope, const tq_expr *expr, int n_outputs, tq_rule_item *out);
 
 /* Puts the replacement in the place of a match. */
-tq_status tq_rule_apply(const tq_rule_found *found, tq_arena *arena);
+tq_status tq_rule_apply(const tq_rule_found *found, tq_arena *arena, tq_rule_heirs *heirs);
 
 /* ---- driving ---- */
 

@@ -23,12 +23,24 @@ static void log_match(const char *name, const tq_rule_found *found, tq_arena *ar
     edit->log(edit->context, line);
 }
 
+/* Folded constants go by the names of those they replaced, where nobody reads these any more. */
+static void inherit_names(tq_graph *graph, const tq_rule_heirs *heirs)
+{
+    for (int i = 0; i < heirs->n; i++) {
+        const struct tq_rule_heir *heir = &heirs->items[i];
+        if (tq_graph_find_value(graph, heir->name) == heir->value &&
+            !tq_graph_find_value(graph, heir->wanted))
+            tq_value_set_name(heir->value, heir->wanted);
+    }
+}
+
 static tq_status run_round(const char *name, const tq_rule *rule, tq_graph *graph,
                            const tq_edit *edit, tq_arena *arena, int *n_edits)
 {
     int n;
     tq_rule_found **all;
     TQ_TRY(tq_rule_find_all(rule, graph, arena, &n, &all));
+    tq_rule_heirs heirs = { .arena = arena };
     const char **last = TQ_NEW_N(arena, const char *, n);
     tq_node **nodes = TQ_NEW_N(arena, tq_node *, n);
     for (int i = 0; i < n; i++) {
@@ -43,10 +55,11 @@ static tq_status run_round(const char *name, const tq_rule *rule, tq_graph *grap
         if (!found)
             continue;
         log_match(name, found, arena, edit);
-        TQ_TRY(tq_wrap(tq_rule_apply(found, arena), "at node '%s'", last[i]));
+        TQ_TRY(tq_wrap(tq_rule_apply(found, arena, &heirs), "at node '%s'", last[i]));
         ++*n_edits;
     }
     tq_graph_sweep(graph);
+    inherit_names(graph, &heirs);
     return n ? tq_graph_infer(graph) : TQ_OK;
 }
 
