@@ -326,6 +326,7 @@ const tq_editor tq_editor_lift_integers = {
                .brief =
                    "integer networks spelt in floats (QuantLib, NEMO, Deeploy) become integer" },
     .stage = TQ_EDIT_CANONICALISE,
+    .changes_interface = true,
     .by_name = true,
     .run = run,
 };

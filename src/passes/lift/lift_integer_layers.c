@@ -149,6 +149,7 @@ const tq_editor tq_editor_lift_integer_layers = {
     .entry = { .name = "lift-integer-layers",
                .brief = "ConvInteger and MatMulInteger of codes on a known grid compute reals" },
     .stage = TQ_EDIT_CANONICALISE,
+    .changes_interface = true,
     .before = "lift-weights",
     .by_name = true,
     .pattern = &pattern,

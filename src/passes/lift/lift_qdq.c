@@ -334,6 +334,7 @@ const tq_editor tq_editor_lift_qdq = {
     .entry = { .name = "lift-qdq",
                .brief = "pairs of QuantizeLinear and DequantizeLinear become FakeQuantize" },
     .stage = TQ_EDIT_CANONICALISE,
+    .changes_interface = true,
     .after = "lift-weights",
     .by_name = true,
     .run = run,

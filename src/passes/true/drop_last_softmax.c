@@ -24,6 +24,7 @@ static tq_status apply(tq_graph *graph, const tq_match *m)
 const tq_editor tq_editor_drop_last_softmax = {
     .entry = { .name = "drop-last-softmax", .brief = "the integer network ends with the logits" },
     .stage = TQ_EDIT_TRUE,
+    .changes_interface = true,
     .before = "integerise",
     .pattern = &pattern,
     .apply = apply,

@@ -162,5 +162,6 @@ static tq_status run(tq_graph *graph, const tq_edit *edit)
 const tq_editor tq_editor_integerise = {
     .entry = { .name = "integerise", .brief = "fake-quantised operators become integer ones" },
     .stage = TQ_EDIT_TRUE,
+    .changes_interface = true,
     .run = run,
 };
