@@ -2,12 +2,13 @@
  *
  * A constant goes into the offset. Codes of equal scales are added as i32; codes of different
  * scales s_i are first multiplied by m_i = round(s_i / s) with the common scale s = min |s_i| /
- * 2^k, k up to 14, which makes the relative error of m_i at most 1e-4. Offsets add up lazily. */
+ * 2^k, the first k that makes the relative error of m_i at most 1e-6, or the best that fits int32.
+ * Offsets add up lazily. */
 #include "ops/integer_rules_internal.h"
 
 #include <math.h>
 
-enum { MAX_EXTRA_BITS = 14, MAX_TERMS = 16 };
+enum { MAX_EXTRA_BITS = 21, MAX_TERMS = 16 };
 
 /** -1 for the second operand of Sub. */
 static int sign_of(const tq_node *node, int i)
