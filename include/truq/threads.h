@@ -34,6 +34,7 @@ TQ_API void tq_shard_range(int64_t n, int64_t n_shards, int64_t i, int64_t *out_
 enum {
     TQ_CPU_AVX2 = 1 << 0, TQ_CPU_FMA = 1 << 1, TQ_CPU_AVX512F = 1 << 2, TQ_CPU_AVX512BW = 1 << 3,
     TQ_CPU_AVX512VNNI = 1 << 4, TQ_CPU_AVX512BF16 = 1 << 5, TQ_CPU_AVX512VL = 1 << 6, TQ_CPU_AVX512DQ = 1 << 7,
+    TQ_CPU_AVX512VBMI = 1 << 8, TQ_CPU_AMX_INT8 = 1 << 9,
 };
 
 /** What this CPU can do, limited by the environment variable TRUQ_CPU=reference|avx2|avx512. */

@@ -23,6 +23,7 @@ static unsigned detect(void)
     flags |= __builtin_cpu_supports("avx512dq") ? TQ_CPU_AVX512DQ : 0;
     flags |= __builtin_cpu_supports("avx512vnni") ? TQ_CPU_AVX512VNNI : 0;
     flags |= __builtin_cpu_supports("avx512bf16") ? TQ_CPU_AVX512BF16 : 0;
+    flags |= __builtin_cpu_supports("avx512vbmi") ? TQ_CPU_AVX512VBMI : 0;
 #endif
     return flags;
 }
