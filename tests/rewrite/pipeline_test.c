@@ -12,8 +12,10 @@ static tq_status replace_by_tanh(tq_graph *graph, const tq_match *m)
 {
     tq_value *x = tq_node_input(m->nodes[0], 0), *y;
     TQ_TRY(tq_graph_emit(graph, m->nodes[0], "Tanh", &x, 1, NULL, 0, &y));
+    const char *name = tq_value_name(tq_node_output(m->nodes[0], 0));
     tq_value_redirect_consumers(tq_node_output(m->nodes[0], 0), y);
     tq_graph_remove_node(graph, m->nodes[0]);
+    tq_value_set_name(y, name);
     return TQ_OK;
 }
 static const tq_editor to_tanh = {

@@ -1,0 +1,178 @@
+/* Replacements of rules: what comes out, and what is refused. */
+#include "rules.h"
+
+static void check_failure(const char *before, const char *rule, tq_code code, const char *message)
+{
+    tq_arena *arena = tq_arena_create();
+    tq_graph *graph = check_graph(before);
+    CHECK_FAILS(tq_editor_apply(rule_of(rule, arena), graph, NULL, NULL), code, message);
+    tq_graph_destroy(graph);
+    tq_arena_destroy(arena);
+}
+
+TEST(the_new_value_has_the_name_of_the_old_one)
+{
+    rules_check("input x: f32[4]  y = Relu(x) \"relu\"  z = Neg(y)", "rule a { y = Relu(x) => y = Abs(x) }",
+                "input x: f32[4]  y = Abs(x) \"relu\"  z = Neg(y)");
+}
+
+TEST(a_value_is_replaced_by_an_older_one)
+{
+    rules_check("input x: f32[4]  a = Neg(x)  y = Identity(a)  z = Abs(y)", "rule a { y = Identity(x) => y = x }",
+                "input x: f32[4]  a = Neg(x)  z = Abs(a)");
+}
+
+TEST(a_graph_output_keeps_its_name)
+{
+    rules_check("input x: f32[4]  a = Neg(x)  y = Identity(a)", "rule a { y = Identity(x: dynamic) => y = x }",
+                "input x: f32[4]  y = Neg(x) \"a\"");
+}
+
+TEST(an_input_that_becomes_an_output_passes_an_identity)
+{
+    rules_check("input x: f32[4]  y = Relu(x)", "rule a { y = Relu(x) => y = x }", "input x: f32[4]  y = Identity(x)");
+}
+
+TEST(constants_are_folded_at_once)
+{
+    rules_check("input x: f32[2]  const s: f32[2] = {2, 3}  const t: f32[2] = {5, 7}  a = Mul(x, s)  y = Mul(a, t)",
+                "rule a { y = Mul(Mul(x, s: const) sole, t: const) => y = Mul(x, s * t) }",
+                "input x: f32[2]  const s: f32[2] = {10, 21}  y = Mul(x, s)");
+}
+
+TEST(numbers_take_the_type_of_the_value_beside_them)
+{
+    rules_check("input x: f16[2]  y = Neg(x)", "rule a { y = Neg(x) => y = x * -1 }",
+                "input x: f16[2]  const y/const: f16[] = -1  y = Mul(x, y/const)");
+}
+
+TEST(lists_become_shapes)
+{
+    rules_check("input x: f32[2,3]  y = Flatten(x)", "rule a { y = Flatten(x) => y = Reshape(x, [dims(x, 0), 3]) }",
+                "input x: f32[2,3]  const y/const: i64[2] = {2, 3}  y = Reshape(x, y/const)");
+}
+
+TEST(attributes_are_copied_and_overridden)
+{
+    rules_check("input x: f32[1,4,5,5]  const w: f32[4,2,3,3] = 1  y = Conv(x, w) [group=2, pads=[1,1,1,1]]",
+                "rule a { y = Conv(x, w) where y.pads == [1, 1, 1, 1]"
+                " => y = Conv(x, w) [...y, pads = [2, 1, 0, 1], auto_pad = \"NOTSET\"] }",
+                "input x: f32[1,4,5,5]  const w: f32[4,2,3,3] = 1"
+                " y = Conv(x, w) [group=2, pads=[2,1,0,1], auto_pad=\"NOTSET\"]");
+}
+
+TEST(an_absent_input_stays_absent)
+{
+    const char *rule = "rule a { c = Conv(x, w: const, b: const?) sole  y = Mul(c, s: scalar)"
+                       " => y = Conv(x, w * s, b * s) [...c] }";
+    rules_check("input x: f32[1,1,2,2]  const w: f32[1,1,1,1] = 3  const s: f32[] = 2  c = Conv(x, w)  y = Mul(c, s)",
+                rule, "input x: f32[1,1,2,2]  const w: f32[1,1,1,1] = 6  y = Conv(x, w)");
+    rules_check("input x: f32[1,1,2,2]  const w: f32[1,1,1,1] = 3  const b: f32[1] = 1  const s: f32[] = 2"
+                " c = Conv(x, w, b)  y = Mul(c, s)",
+                rule, "input x: f32[1,1,2,2]  const w: f32[1,1,1,1] = 6  const b: f32[1] = 2  y = Conv(x, w, b)");
+}
+
+TEST(the_same_operator_again)
+{
+    rules_check("input x: f32[1,1,4,4]  const lo: f32[] = 0  const hi: f32[] = 6  a = Clip(x, lo, hi)"
+                " y = MaxPool(a) [kernel_shape=[2,2]]",
+                "rule a { a = Relu|Clip(x, ...) sole  y = MaxPool(a) => y = @a(@y(x), ...) }",
+                "input x: f32[1,1,4,4]  const lo: f32[] = 0  const hi: f32[] = 6"
+                " y/MaxPool = MaxPool(x) [kernel_shape=[2,2]]  y = Clip(y/MaxPool, lo, hi)");
+}
+
+TEST(a_node_is_put_behind_the_old_one)
+{
+    rules_check("input x: f32[4]  y = Sigmoid(x) \"s\"  z = Neg(y)",
+                "rule a { y = Sigmoid(x)  z = Neg(y) => y = Identity(y)  z = Abs(y) }",
+                "input x: f32[4]  y/before = Sigmoid(x) \"s\"  y = Identity(y/before) \"z/Identity\"  z = Abs(y)");
+}
+
+TEST(several_outputs_are_replaced)
+{
+    rules_check("input x: f32[4]  r = Relu(x)  a = Neg(r)  b = Abs(r)",
+                "rule a { r = Relu(x)  a = Neg(r)  b = Abs(r) => q = Sigmoid(x)  a = Abs(q)  b = Neg(q) }",
+                "input x: f32[4]  b/Sigmoid = Sigmoid(x)  a = Abs(b/Sigmoid)  b = Neg(b/Sigmoid)");
+}
+
+TEST(an_operator_may_give_several_outputs)
+{
+    rules_check("input x: f32[4]  const i: i64[2] = {0, 1}  const k: i64[2] = {2, 3}  a = Gather(x, i)  b = Gather(x, k)",
+                "rule a { a = Gather(x, i: const)  b = Gather(x, k: const)"
+                " where elements(i) == [0, 1], elements(k) == [2, 3] => a, b = Split(x, [2, 2]) }",
+                "input x: f32[4]  const b/const: i64[2] = {2, 2}  a, b = Split(x, b/const)");
+}
+
+TEST(nodes_with_other_readers_stay)
+{
+    rules_check("input x: f32[4]  r = Relu(x)  y = Relu(r)  z = Neg(r)", "rule a { y = Relu(Relu(x)) => y = Relu(x) }",
+                "input x: f32[4]  r = Relu(x)  y = Relu(x)  z = Neg(r)");
+}
+
+TEST(metadata_of_values_stay_with_the_value)
+{
+    rules_check("input x: f32[4]  y = Relu(x)  meta value y \"quant.scale\" = \"0.5\"", "rule a { y = Relu(x) => y = Abs(x) }",
+                "input x: f32[4]  y = Abs(x)  meta value y \"quant.scale\" = \"0.5\"");
+}
+
+TEST(rounds_go_on_until_nothing_matches)
+{
+    rules_check("input x: f32[4]  a = Relu(x)  b = Relu(a)  c = Relu(b)  d = Relu(c)  y = Relu(d)",
+                "rule a { y = Relu(Relu(x)) => y = Relu(x) }", "input x: f32[4]  y = Relu(x)");
+}
+
+TEST(a_replacement_of_another_type_is_refused)
+{
+    check_failure("input x: f32[4,3]  y = Relu(x)", "rule a { y = Relu(x) => y = Transpose(x) }", TQ_ERR_SHAPE,
+                  "editor 'a': at node 'y': test: line 1, column 25: 'y' is f32[4,3] ('y'), its replacement f32[3,4]");
+    check_failure("input x: f32[4,3]  y = Relu(x)", "rule a { y = Relu(x) => y = cast(x, \"i32\") }", TQ_ERR_SHAPE,
+                  "its replacement i32[4,3]");
+}
+
+TEST(an_operator_that_refuses_its_inputs_is_placed)
+{
+    check_failure("input x: f32[4,3]  y = Relu(x)", "rule a { y = Relu(x) =>\n  y = MatMul(x, x) }", TQ_ERR_SHAPE,
+                  "line 2, column 7");
+}
+
+TEST(a_rule_that_makes_its_own_matches_is_stopped)
+{
+    check_failure("input x: f32[4]  y = Relu(x)", "rule a { y = Relu(x) => y = Relu(Neg(x)) }", TQ_ERR_CHECK,
+                  "editor 'a': does not come to an end");
+    check_failure("input x: f32[4]  y = Relu(x)", "rule a { y = Relu(x) => y = Relu(x) + Relu(Neg(x)) }", TQ_ERR_CHECK,
+                  "does not come to an end");
+}
+
+TEST(arithmetic_that_makes_no_sense_is_placed)
+{
+    check_failure("input x: f32[4]  y = Relu(x)", "rule a { y = Relu(x) where dims(x, 0) // 0 == 1 => y = x }", TQ_ERR_VALUE,
+                  "line 1, column 39: a division by 0");
+    check_failure("input x: f32[4]  y = Relu(x)", "rule a { y = Relu(x) where x + 1 == 1 => y = x }", TQ_ERR_VALUE,
+                  "constants of one element only");
+    check_failure("input x: f32[4]  y = Relu(x)", "rule a { y = Relu(x) where 4611686018427387904 * 4 == 1 => y = x }",
+                  TQ_ERR_VALUE, "does not fit 64 bits");
+    check_failure("input x: f32[4]  y = Relu(x)", "rule a { y = Relu(x) where \"a\" => y = x }", TQ_ERR_VALUE,
+                  "a condition was expected here");
+}
+
+TEST(the_scale_of_a_quantiser_is_read)
+{
+    tq_graph *graph = check_graph(
+        "input x: f32[4]  const lo: f32[1] = 0  const hi: f32[1] = 25.5"
+        " q = FakeQuantize(x, lo, hi) [quantizer=\"pact\", q_min=0, n_levels=256]  r = Flatten(q)  y = Neg(r)");
+    CHECK_EQ(rules_apply("rule a { y = Neg(x) where zero_point(x) == 0, q_max(x) == 255 => y = x * scale(x) }", graph), 1);
+    const tq_value *scale = tq_node_input(tq_graph_last(graph), 1);
+    CHECK_NEAR(tq_load_f64(tq_value_tensor(scale)->data, TQ_F32, 0), 0.1, 1e-6);
+    tq_graph_destroy(graph);
+}
+
+TEST(a_rule_logs_what_it_changes)
+{
+    tq_arena *arena = tq_arena_create();
+    tq_graph *graph = check_graph("input x: f32[4]  a = Relu(x)  y = Relu(a)");
+    int n;
+    CHECK_OK(tq_editor_apply(rule_of("rule a { y = Relu(Relu(x)) => y = Relu(x) }", arena), graph, NULL, &n));
+    CHECK_EQ(n, 1);
+    tq_graph_destroy(graph);
+    tq_arena_destroy(arena);
+}
