@@ -55,6 +55,8 @@ typedef struct tq_backend {
     bool zero_points;               /* takes zero points other than 0 */
     /** Checks everything first, then writes; nothing half-written. NULL: export as ONNX only. */
     tq_status (*export_files)(const tq_graph *graph, const tq_export_request *request);
+    /** What only a whole integer network shows (what cannot be fused, say); NULL: nothing. check asks. */
+    tq_status (*check_graph)(const tq_graph *graph);
     const tq_op_limits *ops;        /* operators it takes, to an entry without name; NULL: every integer operator */
     const tq_chip *chips;           /* to an entry without name; NULL: nothing is known */
 } tq_backend;

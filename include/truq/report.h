@@ -3,6 +3,7 @@
 #ifndef TRUQ_REPORT_H
 #define TRUQ_REPORT_H
 
+#include <truq/device.h>
 #include <truq/road.h>
 
 #ifdef __cplusplus
@@ -54,6 +55,9 @@ TQ_API const char *tq_report_node(const tq_node *node, tq_arena *arena);
 
 /** The proof table. */
 TQ_API const char *tq_report_proof(const tq_proof_row *rows, int n, bool proven, bool json, tq_arena *arena);
+
+/** What a target can run, node by node. */
+TQ_API const char *tq_report_feasibility(const tq_feasibility *feasibility, bool json, tq_arena *arena);
 
 /** All entries of a kind: name, brief, source; of operators also what they have and lack (reference, gradient, integer rule,
  *  bounds, kernels). */

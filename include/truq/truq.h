@@ -4,6 +4,7 @@
 
 #include <truq/backend.h>
 #include <truq/data.h>
+#include <truq/device.h>
 #include <truq/edit.h>
 #include <truq/engine.h>
 #include <truq/integerise.h>

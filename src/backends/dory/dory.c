@@ -99,6 +99,20 @@ static tq_status fix_batch(const tq_graph *graph, tq_graph **out_copy)
     return tq_graph_infer_for(*out_copy, &type, 1);
 }
 
+/* Can every node be part of a layer that the frontend fuses? */
+static tq_status check_layers(const tq_graph *graph)
+{
+    tq_arena *arena = tq_arena_create();
+    tq_graph *copy = NULL;
+    dory_net net;
+    tq_status status = fix_batch(graph, &copy);
+    if (!status)
+        status = dory_read(copy, arena, &net);
+    tq_graph_destroy(copy);
+    tq_arena_destroy(arena);
+    return status;
+}
+
 static tq_status export_net(const tq_graph *graph, tq_arena *arena,
                             const tq_export_request *request)
 {
@@ -137,6 +151,7 @@ const tq_backend tq_backend_dory = {
     .weight_bits = 8,
     .activation_bits = 8,
     .export_files = export_files,
+    .check_graph = check_layers,
     .ops = ops,
     .chips = chips,
 };
