@@ -33,7 +33,7 @@ static void find_aliases(tq_engine *engine)
 {
     for (int i = 0; i < engine->n_steps; i++) {
         tq_step *step = &engine->steps[i];
-        if (!moves_nothing(step->node) || step->in[0] < 0 || step->out[0] < 0)
+        if (step->layer || !moves_nothing(step->node) || step->in[0] < 0 || step->out[0] < 0)
             continue;
         const tq_type *from = &engine->slots[step->in[0]].tensor.type;
         tq_slot *to = &engine->slots[step->out[0]];
@@ -127,7 +127,8 @@ static tq_status place_block(tq_engine *engine)
         tq_slot *slot = &engine->slots[i];
         if (slot->place != TQ_PLACE_BLOCK)
             continue;
-        TQ_TRY(tq_type_size(&slot->tensor.type, &slot->size));
+        if (slot->size == 0)
+            TQ_TRY(tq_type_size(&slot->tensor.type, &slot->size));
         slot->size = (slot->size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
         slots[n++] = slot;
     }

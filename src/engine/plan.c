@@ -15,18 +15,12 @@ tq_status tq_engine_wrap(tq_status status, const tq_node *node)
 /* ---- slots ------------------------------------------------------------------------------ */
 
 /* Values sorted by address, to find the slot of one. The order is used for nothing else. */
-typedef struct key {
+typedef struct tq_plan_key {
     const tq_value *value;
     int slot;
 } key;
 
-typedef struct plan {
-    tq_engine *engine;
-    const tq_type *input_types;
-    int n_inputs;
-    tq_arena *scratch;
-    key *keys;
-} plan;
+enum { SLOTS_A_VALUE = 4, STEPS_A_NODE = 4 }; /* fused layers hold values in layouts too */
 
 static int compare_keys(const void *a, const void *b)
 {
@@ -34,13 +28,13 @@ static int compare_keys(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static int slot_of(const plan *p, const tq_value *value)
+int tq_plan_slot(const tq_plan *p, const tq_value *value)
 {
     if (!value)
         return -1;
     const key wanted = { .value = value };
     const key *found =
-        bsearch(&wanted, p->keys, (size_t)p->engine->n_slots, sizeof *p->keys, compare_keys);
+        bsearch(&wanted, p->keys, (size_t)p->n_values, sizeof *p->keys, compare_keys);
     TQ_ASSERT(found);
     return found->slot;
 }
@@ -69,11 +63,11 @@ static tq_status check_known(const tq_slot *slot)
                               tq_value_name(slot->value), tq_type_text(&slot->tensor.type).s);
 }
 
-static tq_status make_slots(plan *p)
+static tq_status make_slots(tq_plan *p)
 {
     tq_engine *engine = p->engine;
-    engine->n_slots = tq_graph_n_values(engine->graph);
-    engine->slots = TQ_NEW_N(engine->arena, tq_slot, engine->n_slots);
+    p->n_values = engine->n_slots = tq_graph_n_values(engine->graph);
+    engine->slots = TQ_NEW_N(engine->arena, tq_slot, SLOTS_A_VALUE * engine->n_slots + 1);
     p->keys = TQ_NEW_N(p->scratch, key, engine->n_slots);
     for (int i = 0; i < engine->n_slots; i++) {
         tq_slot *slot = &engine->slots[i];
@@ -91,14 +85,14 @@ static tq_status make_slots(plan *p)
     }
     qsort(p->keys, (size_t)engine->n_slots, sizeof *p->keys, compare_keys);
     for (int i = 0; i < tq_graph_n_inputs(engine->graph); i++)
-        engine->slots[slot_of(p, tq_graph_input(engine->graph, i))].source = i;
+        engine->slots[tq_plan_slot(p, tq_graph_input(engine->graph, i))].source = i;
     return TQ_OK;
 }
 
 /* ---- steps ------------------------------------------------------------------------------ */
 
 /** Arrays of a run: types now, data pointers at each run. */
-static void bind_types(plan *p, tq_step *step)
+static void bind_types(tq_plan *p, tq_step *step)
 {
     tq_engine *engine = p->engine;
     const int n_in = tq_node_n_inputs(step->node), n_out = tq_node_n_outputs(step->node);
@@ -108,13 +102,13 @@ static void bind_types(plan *p, tq_step *step)
     const tq_type **out_types = TQ_NEW_N(engine->arena, const tq_type *, n_out + 1);
     bool *in_const = TQ_NEW_N(engine->arena, bool, n_in + 1);
     for (int i = 0; i < n_in; i++) {
-        const int s = step->in[i] = slot_of(p, tq_node_input(step->node, i));
+        const int s = step->in[i] = tq_plan_slot(p, tq_node_input(step->node, i));
         in_types[i] = s < 0 ? NULL : &engine->slots[s].tensor.type;
         in_const[i] = s >= 0 && engine->slots[s].place == TQ_PLACE_CONSTANT &&
                       !engine->options.constants_change;
     }
     for (int i = 0; i < n_out; i++) {
-        const int s = step->out[i] = slot_of(p, tq_node_output(step->node, i));
+        const int s = step->out[i] = tq_plan_slot(p, tq_node_output(step->node, i));
         out_types[i] = s < 0 ? NULL : &engine->slots[s].tensor.type;
     }
     step->run = (tq_op_run){
@@ -171,11 +165,18 @@ static tq_status choose_kernel(tq_engine *engine, tq_step *step)
     return op->reference ? TQ_OK : tq_fail(TQ_ERR_UNSUPPORTED, "cannot run");
 }
 
-static tq_status make_steps(plan *p)
+static tq_status make_steps(tq_plan *p)
 {
     tq_engine *engine = p->engine;
-    engine->steps = TQ_NEW_N(engine->arena, tq_step, tq_graph_n_nodes(engine->graph) + 1);
+    engine->steps =
+        TQ_NEW_N(engine->arena, tq_step, STEPS_A_NODE * tq_graph_n_nodes(engine->graph) + 1);
+    TQ_TRY(tq_plan_fuse(p));
+    int index = 0;
     for (tq_node *node = tq_graph_first(engine->graph); node; node = tq_node_next(node)) {
+        bool taken = false;
+        TQ_TRY(tq_plan_add_fused(p, index++, &taken));
+        if (taken)
+            continue;
         tq_step *step = &engine->steps[engine->n_steps++];
         step->node = node;
         bind_types(p, step);
@@ -184,7 +185,7 @@ static tq_status make_steps(plan *p)
     return TQ_OK;
 }
 
-static void make_outputs(plan *p)
+static void make_outputs(tq_plan *p)
 {
     tq_engine *engine = p->engine;
     engine->n_outputs = tq_graph_n_outputs(engine->graph);
@@ -192,7 +193,7 @@ static void make_outputs(plan *p)
     engine->results = TQ_NEW_N(engine->arena, tq_tensor, engine->n_outputs + 1);
     engine->copied = TQ_NEW_N(engine->arena, bool, engine->n_outputs + 1);
     for (int i = 0; i < engine->n_outputs; i++) {
-        engine->outputs[i] = slot_of(p, tq_graph_output(engine->graph, i));
+        engine->outputs[i] = tq_plan_slot(p, tq_graph_output(engine->graph, i));
         tq_slot *slot = &engine->slots[engine->outputs[i]];
         if (slot->place == TQ_PLACE_BLOCK)
             slot->place = TQ_PLACE_OUTPUT;
@@ -210,7 +211,7 @@ static int default_shards(const tq_type *types, int n)
 
 static tq_status make_plan(void *context)
 {
-    plan *p = context;
+    tq_plan *p = context;
     tq_engine *engine = p->engine;
     engine->arena = tq_arena_create();
     p->scratch = tq_arena_create();
@@ -240,8 +241,9 @@ tq_status tq_engine_create(const tq_graph *graph, const tq_type *input_types, in
         engine->options = *options;
     if (engine->options.n_shards <= 0)
         engine->options.n_shards = default_shards(input_types, n_inputs);
-    plan p = { .engine = engine, .input_types = input_types, .n_inputs = n_inputs };
+    tq_plan p = { .engine = engine, .input_types = input_types, .n_inputs = n_inputs };
     const tq_status status = tq_guard(make_plan, &p);
+    tq_plan_drop_fusions(&p);
     tq_arena_destroy(p.scratch);
     if (status) {
         tq_engine_destroy(engine);
@@ -257,6 +259,7 @@ void tq_engine_destroy(tq_engine *engine)
         return;
     for (int i = 0; i < engine->n_steps; i++) {
         const tq_kernel *kernel = engine->steps[i].kernel;
+        tq_layer_destroy(engine->steps[i].layer);
         if (kernel && kernel->release)
             kernel->release(engine->steps[i].state);
     }

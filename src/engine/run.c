@@ -83,7 +83,13 @@ static void run_step(tq_engine *engine, int index, uint64_t seed)
         out[i] = step->out[i] < 0 ? NULL : engine->slots[step->out[i]].tensor.data;
     step->run.seed = mix(seed, (uint64_t)index);
     step->run.scratch = tq_buffer_data(engine->scratch);
-    if (step->kernel)
+    if (step->layer)
+        step->layer->kind->run(step->layer,
+                               &(tq_layer_run){ .in = { in[0], step->run.n_in > 1 ? in[1] : NULL },
+                                                .out = out[0],
+                                                .pool = step->run.pool,
+                                                .scratch = step->run.scratch });
+    else if (step->kernel)
         step->kernel->run(&step->run, step->state);
     else
         tq_node_op(step->node)->reference(&step->run);
@@ -122,7 +128,7 @@ const tq_tensor *tq_engine_value(const tq_engine *engine, const char *name)
 {
     for (int i = 0; i < engine->n_slots; i++) {
         const tq_slot *slot = &engine->slots[i];
-        if (strcmp(tq_value_name(slot->value), name))
+        if (!slot->value || strcmp(tq_value_name(slot->value), name))
             continue;
         const bool kept = engine->options.keep_all || slot->place == TQ_PLACE_CONSTANT ||
                           slot->place == TQ_PLACE_OUTPUT || slot->place == TQ_PLACE_INPUT;
@@ -149,5 +155,7 @@ const char *tq_engine_step(const tq_engine *engine, int i, const char **out_node
         *out_node = tq_node_name(step->node);
     if (out_seconds)
         *out_seconds = step->seconds;
+    if (step->layer)
+        return step->layer->kind->brief;
     return step->skip ? "alias" : step->kernel ? step->kernel->entry.brief : "reference";
 }

@@ -1,0 +1,213 @@
+/* Layouts with channels innermost, and the layers that bring plain codes into one and back.
+ *
+ * Fewer than 4 channels take 4 bytes, so that a group of taps is one pixel; the bytes between are
+ * 0. */
+#include "base/base.h"
+#include "kernels/int/layer_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { READ_AHEAD = 256, ALIGNMENT = 64 };
+
+tq_codes_layout tq_codes_layout_make(const tq_type *type, const tq_border *border)
+{
+    tq_codes_layout l = { .n = type->dims[0], .c = type->dims[1], .h = 1, .w = 1 };
+    if (type->rank > 2)
+        l.w = type->dims[type->rank - 1];
+    if (type->rank > 3)
+        l.h = type->dims[2];
+    l.border = *border;
+    l.is_signed = type->dtype == TQ_I8;
+    l.pixel = l.c < 4 ? 4 : l.c;
+    l.row = (l.w + border->left + border->right) * l.pixel;
+    l.image = (l.h + border->top + border->bottom) * l.row;
+    l.size = ((size_t)(l.n * l.image) + READ_AHEAD + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    return l;
+}
+
+static int64_t most(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+tq_border tq_border_join(const tq_border *a, const tq_border *b)
+{
+    return (tq_border){ most(a->top, b->top), most(a->left, b->left), most(a->bottom, b->bottom),
+                        most(a->right, b->right), b->fill };
+}
+
+bool tq_codes_layout_is_dense(const tq_codes_layout *l)
+{
+    const tq_border *b = &l->border;
+    return b->top == 0 && b->left == 0 && b->bottom == 0 && b->right == 0;
+}
+
+void tq_codes_layout_fill(const tq_codes_layout *l, uint8_t *data, int64_t n, int64_t row)
+{
+    const tq_border *b = &l->border;
+    if (tq_codes_layout_is_dense(l))
+        return;
+    uint8_t *image = data + n * l->image, *first = image + (row + b->top) * l->row;
+    const size_t right = (size_t)(b->right * l->pixel), left = (size_t)(b->left * l->pixel);
+    if (row == 0)
+        memset(image, b->fill, (size_t)(b->top * l->row));
+    memset(first, b->fill, left);
+    memset(first + l->row - b->right * l->pixel, b->fill, right);
+    if (row == l->h - 1)
+        memset(first + l->row, b->fill, (size_t)(b->bottom * l->row));
+}
+
+void tq_layer_destroy(tq_layer *layer)
+{
+    if (layer)
+        layer->kind->release(layer);
+}
+
+tq_status tq_layer_new(const tq_layer_kind *kind, int n_in, size_t size, void *out_layer)
+{
+    tq_layer *layer = tq_allocate(size);
+    if (!layer)
+        return tq_fail(TQ_ERR_MEMORY, "no memory for a layer");
+    layer->kind = kind;
+    layer->n_in = n_in;
+    *(tq_layer **)out_layer = layer;
+    return TQ_OK;
+}
+
+static void place_nothing(tq_layer *layer)
+{
+    (void)layer;
+}
+
+static void release(tq_layer *layer)
+{
+    free(layer);
+}
+
+/* ---- plain codes to a layout -------------------------------------------------------------- */
+
+typedef struct job {
+    const tq_layer *layer;
+    const uint8_t *x;
+    uint8_t *y;
+} job;
+
+enum { ROW_PIXELS = 64 };
+
+/** Four planes at most become pixels of 4 bytes. */
+static void pack_narrow(const uint8_t *const planes[4], int64_t n, uint32_t flip, uint8_t *y)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const uint32_t v = (uint32_t)planes[0][i] | (uint32_t)planes[1][i] << 8 |
+                           (uint32_t)planes[2][i] << 16 | (uint32_t)planes[3][i] << 24;
+        const uint32_t held = v ^ flip;
+        memcpy(y + 4 * i, &held, sizeof held);
+    }
+}
+
+static void pack_row(const tq_codes_layout *l, const uint8_t *x, uint8_t *y)
+{
+    const uint8_t flip = l->is_signed ? 0x80 : 0;
+    const int64_t plane = l->h * l->w;
+    if (l->pixel == 4) {
+        static const uint8_t nothing[ROW_PIXELS] = { 0 };
+        const uint32_t all = flip ? 0x80808080u >> (8 * (4 - l->c)) : 0;
+        for (int64_t i = 0; i < l->w; i += ROW_PIXELS) {
+            const uint8_t *planes[4];
+            for (int c = 0; c < 4; c++)
+                planes[c] = c < l->c ? x + c * plane + i : nothing;
+            pack_narrow(planes, l->w - i < ROW_PIXELS ? l->w - i : ROW_PIXELS, all, y + 4 * i);
+        }
+        return;
+    }
+    for (int64_t i = 0; i < l->w; i++)
+        for (int64_t c = 0; c < l->c; c++)
+            y[i * l->pixel + c] = x[c * plane + i] ^ flip;
+}
+
+static void pack_piece(void *context, int64_t i, int worker)
+{
+    (void)worker;
+    const job *j = context;
+    const tq_codes_layout *l = &j->layer->out;
+    const int64_t n = i / l->h, row = i % l->h;
+    tq_codes_layout_fill(l, j->y, n, row);
+    pack_row(l, j->x + n * l->c * l->h * l->w + row * l->w, tq_codes_layout_out(l, j->y, n, row));
+}
+
+static void pack(const tq_layer *layer, const tq_layer_run *run)
+{
+    job j = { layer, run->in[0], run->out };
+    tq_parallel_for(run->pool, layer->out.n * layer->out.h, pack_piece, &j);
+}
+
+static const tq_layer_kind pack_kind = {
+    .brief = "to channels innermost", .place = place_nothing, .run = pack, .release = release
+};
+
+tq_status tq_layer_pack_create(tq_layer **out_layer)
+{
+    return tq_layer_new(&pack_kind, 1, sizeof(tq_layer), out_layer);
+}
+
+/* ---- and back ----------------------------------------------------------------------------- */
+
+static void unpack_piece(void *context, int64_t i, int worker)
+{
+    (void)worker;
+    const job *j = context;
+    const tq_codes_layout *l = &j->layer->in[0];
+    const uint8_t flip = l->is_signed ? 0x80 : 0;
+    const int64_t n = i / l->h, row = i % l->h;
+    const uint8_t *x = tq_codes_layout_in(l, j->x, n, row);
+    uint8_t *y = j->y + n * l->c * l->h * l->w + row * l->w;
+    for (int64_t c = 0; c < l->c; c++)
+        for (int64_t k = 0; k < l->w; k++)
+            y[c * l->h * l->w + k] = x[k * l->pixel + c] ^ flip;
+}
+
+static void unpack(const tq_layer *layer, const tq_layer_run *run)
+{
+    job j = { layer, run->in[0], run->out };
+    tq_parallel_for(run->pool, layer->in[0].n * layer->in[0].h, unpack_piece, &j);
+}
+
+static const tq_layer_kind unpack_kind = {
+    .brief = "to planes", .place = place_nothing, .run = unpack, .release = release
+};
+
+tq_status tq_layer_unpack_create(tq_layer **out_layer)
+{
+    TQ_TRY(tq_layer_new(&unpack_kind, 1, sizeof(tq_layer), out_layer));
+    (*out_layer)->is_out_plain = true;
+    return TQ_OK;
+}
+
+/* ---- one layout to another ------------------------------------------------------------------ */
+
+static void move_piece(void *context, int64_t i, int worker)
+{
+    (void)worker;
+    const job *j = context;
+    const tq_codes_layout *from = &j->layer->in[0], *to = &j->layer->out;
+    const int64_t n = i / to->h, row = i % to->h;
+    tq_codes_layout_fill(to, j->y, n, row);
+    memcpy(tq_codes_layout_out(to, j->y, n, row), tq_codes_layout_in(from, j->x, n, row),
+           (size_t)(to->w * to->pixel));
+}
+
+static void move(const tq_layer *layer, const tq_layer_run *run)
+{
+    job j = { layer, run->in[0], run->out };
+    tq_parallel_for(run->pool, layer->out.n * layer->out.h, move_piece, &j);
+}
+
+static const tq_layer_kind move_kind = {
+    .brief = "to another border", .place = place_nothing, .run = move, .release = release
+};
+
+tq_status tq_layer_move_create(tq_layer **out_layer)
+{
+    return tq_layer_new(&move_kind, 1, sizeof(tq_layer), out_layer);
+}

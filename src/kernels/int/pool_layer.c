@@ -1,0 +1,186 @@
+/* Fused pools over codes with channels innermost: the largest code of each window, and requantised
+ * sums of whole images. Codes are held as u8 in the order of their values, so that maxima need no
+ * turning. */
+#include "base/base.h"
+#include "kernels/int/layer_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_PIECES = 16, WORTH_A_PIECE = 32768 };
+
+static void release(tq_layer *layer)
+{
+    free(layer);
+}
+
+/* ---- largest codes ------------------------------------------------------------------------ */
+
+typedef struct max_layer {
+    tq_layer base;
+    tq_window window;
+    int64_t n_pieces;
+} max_layer;
+
+typedef struct max_job {
+    const max_layer *l;
+    const void *x;
+    void *y;
+} max_job;
+
+static void take_larger(uint8_t *restrict y, const uint8_t *restrict x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        y[i] = y[i] > x[i] ? y[i] : x[i];
+}
+
+static void max_pixel(const max_job *j, int64_t n, int64_t oh, int64_t ow, uint8_t *y)
+{
+    const tq_window *w = &j->l->window;
+    const tq_codes_layout *x = &j->l->base.in[0];
+    int64_t h0, h1, w0, w1;
+    tq_window_taps(w, 1, oh, &h0, &h1);
+    tq_window_taps(w, 2, ow, &w0, &w1);
+    memset(y, 0, (size_t)x->c);
+    for (int64_t kh = h0; kh < h1; kh++)
+        for (int64_t kw = w0; kw < w1; kw++) {
+            const int64_t ih = oh * w->stride[1] - w->pad_begin[1] + kh * w->dilation[1];
+            const int64_t iw = ow * w->stride[2] - w->pad_begin[2] + kw * w->dilation[2];
+            take_larger(y, tq_codes_layout_in(x, j->x, n, ih) + iw * x->pixel, x->c);
+        }
+}
+
+static void max_piece(void *context, int64_t i, int worker)
+{
+    (void)worker;
+    const max_job *j = context;
+    const tq_codes_layout *to = &j->l->base.out;
+    int64_t first, end;
+    tq_shard_range(to->n * to->h, j->l->n_pieces, i, &first, &end);
+    for (int64_t k = first; k < end; k++) {
+        const int64_t n = k / to->h, oh = k % to->h;
+        uint8_t *y = tq_codes_layout_out(to, j->y, n, oh);
+        tq_codes_layout_fill(to, j->y, n, oh);
+        for (int64_t ow = 0; ow < to->w; ow++)
+            max_pixel(j, n, oh, ow, y + ow * to->pixel);
+    }
+}
+
+static void run_max(const tq_layer *layer, const tq_layer_run *run)
+{
+    max_job j = { (const max_layer *)layer, run->in[0], run->out };
+    tq_parallel_for(run->pool, j.l->n_pieces, max_piece, &j);
+}
+
+static int64_t count_pieces(const tq_layer *layer, int64_t rows, int64_t bytes)
+{
+    (void)layer;
+    return tq_clip_i64(bytes / WORTH_A_PIECE, 1, rows < MOST_PIECES ? rows : MOST_PIECES);
+}
+
+static void place_max(tq_layer *layer)
+{
+    max_layer *l = (max_layer *)layer;
+    const tq_codes_layout *x = &layer->in[0], *to = &layer->out;
+    l->n_pieces = count_pieces(layer, to->n * to->h, x->n * x->image);
+}
+
+static const tq_layer_kind max_kind = {
+    .brief = "fused maximum", .place = place_max, .run = run_max, .release = release
+};
+
+tq_status tq_layer_max_pool_create(const tq_window *window, tq_layer **out_layer)
+{
+    max_layer *l;
+    TQ_TRY(tq_layer_new(&max_kind, 1, sizeof *l, &l));
+    l->window = *window;
+    *out_layer = &l->base;
+    return TQ_OK;
+}
+
+/* ---- sums of images ----------------------------------------------------------------------- */
+
+typedef struct sum_layer {
+    tq_layer base;
+    int64_t c, correction, shift, q_min, q_max, moved;
+    int64_t entries[]; /* multiplier, addend of each channel */
+} sum_layer;
+
+typedef struct sum_job {
+    const sum_layer *l;
+    const void *x;
+    void *y;
+} sum_job;
+
+enum { CHANNELS = 64 };
+
+static void add_pixel(uint32_t *restrict sums, const uint8_t *restrict x, int64_t n)
+{
+    for (int64_t c = 0; c < n; c++)
+        sums[c] += x[c];
+}
+
+static void sum_channels(const sum_job *j, int64_t n, int64_t first, int64_t count)
+{
+    const sum_layer *l = j->l;
+    const tq_codes_layout *x = &l->base.in[0];
+    uint32_t sums[CHANNELS] = { 0 };
+    for (int64_t h = 0; h < x->h; h++) {
+        const uint8_t *row = tq_codes_layout_in(x, j->x, n, h) + first;
+        for (int64_t w = 0; w < x->w; w++, row += x->pixel)
+            if (count == CHANNELS)
+                add_pixel(sums, row, CHANNELS);
+            else
+                add_pixel(sums, row, count);
+    }
+    uint8_t *y = tq_codes_layout_out(&l->base.out, j->y, n, 0) + first;
+    for (int64_t c = 0; c < count; c++) {
+        const int64_t *e = l->entries + 2 * (first + c);
+        const int32_t sum = (int32_t)(sums[c] - (uint32_t)l->correction);
+        const int64_t v = (int64_t)((uint64_t)sum * (uint64_t)e[0] + (uint64_t)e[1]) >> l->shift;
+        y[c] = (uint8_t)(tq_clip_i64(v, l->q_min, l->q_max) + l->moved);
+    }
+}
+
+static void sum_piece(void *context, int64_t n, int worker)
+{
+    (void)worker;
+    const sum_job *j = context;
+    tq_codes_layout_fill(&j->l->base.out, j->y, n, 0);
+    for (int64_t c = 0; c < j->l->c; c += CHANNELS)
+        sum_channels(j, n, c, j->l->c - c < CHANNELS ? j->l->c - c : CHANNELS);
+}
+
+static void run_sum(const tq_layer *layer, const tq_layer_run *run)
+{
+    sum_job j = { (const sum_layer *)layer, run->in[0], run->out };
+    tq_parallel_for(run->pool, layer->in[0].n, sum_piece, &j);
+}
+
+static void place_sum(tq_layer *layer)
+{
+    (void)layer;
+}
+
+static const tq_layer_kind sum_kind = {
+    .brief = "fused sum of images", .place = place_sum, .run = run_sum, .release = release
+};
+
+tq_status tq_layer_global_sum_create(int64_t c, int64_t n_summed, bool x_signed,
+                                     const tq_requant_spec *requant, tq_layer **out_layer)
+{
+    sum_layer *l;
+    TQ_TRY(tq_layer_new(&sum_kind, 1, sizeof *l + (size_t)c * 2 * sizeof(int64_t), &l));
+    l->c = c;
+    l->correction = x_signed ? 128 * n_summed : 0;
+    l->shift = requant->shift;
+    l->q_min = requant->q_min;
+    l->q_max = requant->q_max;
+    l->moved = requant->y_signed ? 128 : 0;
+    for (int64_t i = 0; i < c; i++) {
+        l->entries[2 * i] = tq_requant_spec_entry(requant->multiplier, i);
+        l->entries[2 * i + 1] = tq_requant_spec_entry(requant->addend, i);
+    }
+    *out_layer = &l->base;
+    return TQ_OK;
+}

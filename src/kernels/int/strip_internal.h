@@ -1,0 +1,85 @@
+/* Strips: the core of fused convolutions. A strip is a few pixels of one row by one block of up to
+ * 64 output channels; its sums stay in registers until they leave as requantised codes.
+ *
+ * A block of 16 nb channels is nb vectors of 16 sums. Element i of vector j belongs to channel
+ * 4 nb (i / 4) + 4 j + i % 4 of the block, so that packing vectors to bytes within 128-bit lanes
+ * leaves them in order. */
+#ifndef TQ_KERNELS_INT_STRIP_INTERNAL_H
+#define TQ_KERNELS_INT_STRIP_INTERNAL_H
+
+#include "kernels/kernels.h"
+
+enum { TQ_BLOCK_CHANNELS = 64, TQ_VECTOR = 16, TQ_BLOCK_VECTORS = 4, TQ_STRIP_PIXELS = 12 };
+
+/** Channel of a block at place p = 16 j + i. */
+static inline int tq_block_channel(int n_vectors, int p)
+{
+    const int j = p / TQ_VECTOR, i = p % TQ_VECTOR;
+    return 4 * n_vectors * (i / 4) + 4 * j + i % 4;
+}
+
+/** What a block adds and multiplies, by place. q = hi word of (sum * multiplier + addend) >> shift,
+ * the addends of a vector being those of its even elements, then of its odd ones. */
+typedef struct tq_block_constants {
+    int32_t bias[TQ_BLOCK_CHANNELS], multiplier[TQ_BLOCK_CHANNELS];
+    int64_t addend[TQ_BLOCK_CHANNELS];
+} tq_block_constants;
+
+static inline int tq_addend_place(int p)
+{
+    return p / TQ_VECTOR * TQ_VECTOR + p % 2 * 8 + p % TQ_VECTOR / 2;
+}
+
+/** What a layer does to all its sums: y = clip(hi >> shift, q_min, q_max) as held codes. */
+typedef struct tq_requant_common {
+    int shift; /* 0 .. 31 */
+    uint8_t q_min, q_max;
+} tq_requant_common;
+
+typedef struct tq_strip {
+    const uint8_t *x;         /* where the window of the first pixel begins */
+    int64_t x_step;           /* to the window of the next pixel */
+    const int64_t *runs;      /* where each run of taps begins in a window */
+    int64_t n_runs, n_groups; /* runs, and groups of 4 bytes in each */
+    const int8_t *w;          /* [n_runs][n_groups][n_vectors][16][4] */
+    const tq_block_constants *constants;
+    const tq_requant_common *requant;
+    uint8_t *y;
+    int64_t y_step;
+    int n_channels; /* of the block that exist */
+    int32_t *sums;  /* not NULL: [n_pixels][64] by place go here, nothing to y */
+} tq_strip;
+
+typedef struct tq_strip_variant {
+    const char *name;
+    unsigned needs;
+    int most_pixels[TQ_BLOCK_VECTORS + 1]; /* by number of vectors */
+    void (*run)(int n_vectors, int n_pixels, const tq_strip *strip);
+} tq_strip_variant;
+
+/** Best first; the last needs nothing. Ends with a row without a name. */
+extern const tq_strip_variant tq_strip_variants[];
+const tq_strip_variant *tq_strip_best(void);
+
+void tq_strip_run_avx512vnni(int n_vectors, int n_pixels, const tq_strip *strip);
+void tq_strip_run_avx2(int n_vectors, int n_pixels, const tq_strip *strip);
+
+/** The end of a strip in portable C: sums by place become codes. */
+void tq_block_requantize(int n_vectors, const int32_t *sums, const tq_block_constants *constants,
+                         const tq_requant_common *requant, int n_channels, uint8_t *y);
+
+/** Constants of requantisation where hi words carry the result exactly. */
+typedef struct tq_requant_exact {
+    tq_requant_common common;
+    int up; /* multiplier and addend are shifted left by this */
+} tq_requant_exact;
+
+/** Can sums of magnitude up to `largest[c]` be requantised by hi words? */
+bool tq_requant_exact_find(const tq_requant_spec *spec, int64_t n_channels, const int64_t *largest,
+                           tq_requant_exact *out);
+int64_t tq_requant_exact_multiplier(const tq_requant_spec *spec, const tq_requant_exact *exact,
+                                    int64_t c);
+int64_t tq_requant_exact_addend(const tq_requant_spec *spec, const tq_requant_exact *exact,
+                                int64_t c);
+
+#endif

@@ -1,0 +1,117 @@
+/* Door of the room of kernels: fused integer layers, which the engine puts in place of chains of
+ * nodes of a true-quantised graph. Their codes lie with channels innermost. Every layer gives the
+ * bits of the nodes it stands for. */
+#ifndef TQ_KERNELS_KERNELS_H
+#define TQ_KERNELS_KERNELS_H
+
+#include "ops/ops.h"
+
+/** Room around an image that a layer reads as padding. */
+typedef struct tq_border {
+    int64_t top, left, bottom, right;
+    uint8_t fill; /* what the room holds, as codes are held */
+} tq_border;
+
+/** Codes of one value [n, c, h, w]: byte (n, y, x, c) lies at n * image + (y + top) * row +
+ *  (x + left) * pixel + c. Signed codes are held moved by 128, so that all are u8. */
+typedef struct tq_codes_layout {
+    int64_t n, c, h, w;
+    tq_border border;
+    int64_t pixel, row, image;
+    size_t size; /* bytes to provide; more than the images take, since kernels read ahead */
+    bool is_signed;
+} tq_codes_layout;
+
+/** A layout for type [n, c], [n, c, w] or [n, c, h, w] of 8-bit codes. */
+tq_codes_layout tq_codes_layout_make(const tq_type *type, const tq_border *border);
+/** The smallest border that holds both. */
+tq_border tq_border_join(const tq_border *a, const tq_border *b);
+
+enum { TQ_LAYER_MAX_INPUTS = 2 };
+
+typedef struct tq_layer tq_layer;
+
+/** The pointers of one run. */
+typedef struct tq_layer_run {
+    const void *in[TQ_LAYER_MAX_INPUTS];
+    void *out;
+    tq_pool *pool;
+    void *scratch; /* aligned to 64 */
+} tq_layer_run;
+
+typedef struct tq_layer_kind {
+    const char *brief;
+    /** The layouts are known now: finds offsets. */
+    void (*place)(tq_layer *layer);
+    /** After place; may be NULL. */
+    size_t (*scratch_size)(const tq_layer *layer, int n_workers);
+    void (*run)(const tq_layer *layer, const tq_layer_run *run);
+    void (*release)(tq_layer *layer);
+} tq_layer_kind;
+
+/** A fused layer. Who made it fills `in` and `out` and calls kind->place once before running. */
+struct tq_layer {
+    const tq_layer_kind *kind;
+    int n_in;
+    tq_border need[TQ_LAYER_MAX_INPUTS];          /* border that it reads of each input */
+    tq_codes_layout in[TQ_LAYER_MAX_INPUTS], out; /* out is unused where the output is plain */
+    bool is_out_plain;                            /* i32 or codes as ONNX lays them out */
+};
+
+void tq_layer_destroy(tq_layer *layer);
+
+/** y = clip((x * multiplier[c] + addend[c]) >> shift, q_min, q_max). */
+typedef struct tq_requant_spec {
+    const tq_tensor *multiplier, *addend; /* one element or one for each channel */
+    int64_t shift, q_min, q_max;
+    bool y_signed; /* the codes are i8 */
+} tq_requant_spec;
+
+/** Reads the attributes and the constants of a Requant node over axis 1. */
+bool tq_requant_spec_read(const tq_node *requant, tq_requant_spec *out);
+
+/** A convolution, or a product of matrices as one with a window of 1 x 1. */
+typedef struct tq_conv_spec {
+    tq_window window; /* the last two axes are used */
+    int64_t n, c, oc, groups;
+    bool x_signed;
+    int64_t x_zero;  /* zero point of x */
+    const int8_t *w; /* element (oc, c, kh, kw) at the sum of indices x strides */
+    int64_t w_oc, w_c, w_kh, w_kw;
+    const int32_t *bias;            /* [oc], or NULL */
+    const tq_requant_spec *requant; /* NULL: plain i32 [n, oc] leaves the layer, window 1 x 1 out */
+} tq_conv_spec;
+
+/** Copies what it needs. TQ_ERR_UNSUPPORTED where exactness cannot be had or no kernel fits. */
+tq_status tq_layer_conv_create(const tq_conv_spec *spec, tq_layer **out_layer);
+tq_status tq_layer_depthwise_create(const tq_conv_spec *spec, tq_layer **out_layer);
+
+/** One operand of an elementwise sum: what each code (as held) contributes. */
+typedef struct tq_sum_operand {
+    int32_t values[256];
+} tq_sum_operand;
+
+/** y = requant(sum of operands), by tables: 1 or 2 operands. */
+typedef struct tq_sum_spec {
+    int n_operands;
+    tq_sum_operand operands[TQ_LAYER_MAX_INPUTS];
+    const tq_requant_spec *requant; /* one element */
+} tq_sum_spec;
+tq_status tq_layer_sum_create(const tq_sum_spec *spec, tq_layer **out_layer);
+
+/** What requantisation makes of code `code` (held), or of a plain number. */
+int64_t tq_requant_spec_apply(const tq_requant_spec *spec, int64_t x, int64_t channel);
+
+/** Largest code of each window. */
+tq_status tq_layer_max_pool_create(const tq_window *window, tq_layer **out_layer);
+/** Requantised sums of whole images. */
+tq_status tq_layer_global_sum_create(int64_t c, int64_t n_summed, bool x_signed,
+                                     const tq_requant_spec *requant, tq_layer **out_layer);
+
+/** Plain codes to a layout and back. The layout is in `out`, in `in[0]`. */
+tq_status tq_layer_pack_create(tq_layer **out_layer);
+tq_status tq_layer_unpack_create(tq_layer **out_layer);
+/** One layout to another. */
+tq_status tq_layer_move_create(tq_layer **out_layer);
+
+#endif
