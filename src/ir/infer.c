@@ -64,9 +64,11 @@ static const tq_tensor *known_of(const tq_value *value)
     return value ? tq_value_known(value) : NULL;
 }
 
+/** Of what inference derived: a constant may hold the smallest number as such. */
 static bool has_unknown_element(const tq_tensor *tensor)
 {
-    for (int64_t i = 0; tensor->type.dtype == TQ_I64 && i < tq_tensor_count(tensor); i++)
+    const bool derived = tensor->type.dtype == TQ_I64 && !tensor->buffer;
+    for (int64_t i = 0; derived && i < tq_tensor_count(tensor); i++)
         if (((const int64_t *)tensor->data)[i] == TQ_VALUE_ANY)
             return true;
     return false;

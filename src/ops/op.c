@@ -101,8 +101,12 @@ tq_status tq_op_known_ints(const tq_op_types *t, int i, int max, int64_t *out_va
     if (n < 0 || n > max)
         return tq_fail(TQ_ERR_SHAPE, "input %d is %s; expected at most %d elements", i,
                        tq_type_text(&known->type).s, max);
+    /* a constant has no unknown element: exporters write the smallest number for "from the start"
+     */
+    const int64_t least = known->buffer ? TQ_VALUE_ANY + 1 : TQ_VALUE_ANY;
     for (int64_t k = 0; k < n; k++)
-        out_values[k] = tq_load_i64(known->data, known->type.dtype, k);
+        out_values[k] =
+            tq_clip_i64(tq_load_i64(known->data, known->type.dtype, k), least, INT64_MAX);
     *out_n = (int)n;
     return TQ_OK;
 }

@@ -104,8 +104,9 @@ static int read_list(const tq_op_run *run, int i, int64_t *values)
     if (!tq_run_has(run, i))
         return -1;
     const int n = (int)tq_type_count(run->in_types[i]);
-    for (int k = 0; k < n; k++)
-        values[k] = tq_load_i64(run->in[i], run->in_types[i]->dtype, k);
+    for (int k = 0; k < n; k++) /* the smallest number is one here, not "unknown" */
+        values[k] = tq_clip_i64(tq_load_i64(run->in[i], run->in_types[i]->dtype, k),
+                                TQ_VALUE_ANY + 1, INT64_MAX);
     return n;
 }
 

@@ -46,6 +46,8 @@ TEST(slices_walk_backwards_and_hold_their_ends)
     CHECK_VALUES(SLICE("1", "1000", "2"), 1, 3);
     CHECK_VALUES(SLICE("-3", "-1", "1"), 2, 3);
     CHECK_VALUES(SLICE("100", "0", "-1"), 4, 3, 2, 1);
+    CHECK_VALUES(SLICE("-9223372036854775808", "-2", "1"), 0, 1, 2);
+    CHECK_VALUES(SLICE("-2", "-9223372036854775808", "-1"), 3, 2, 1, 0);
     CHECK_TYPE(SLICE("3", "2", "1"), "i32[0]");
     CHECK_REFUSED(SLICE("0", "2", "0"), "steps[0] is 0");
 }
