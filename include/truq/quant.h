@@ -18,6 +18,7 @@ typedef struct tq_range {
     int64_t n_levels;      /* 2 .. 2^32 */
     int step;
     bool free_offset;      /* zero point not pinned: learned or derived from the data */
+    bool power_of_two;     /* the grid's scale is the nearest power of two (in the logarithm): what shifts alone can compute */
 } tq_range;
 
 static inline int64_t tq_range_q_max(const tq_range *r) { return r->q_min + (r->n_levels - 1) * r->step; }
@@ -95,6 +96,11 @@ typedef struct tq_quantizer {
     void (*backward)(const tq_grid *grid, const tq_range *range, const float *params, int64_t n, const float *x,
                      const float *dy, float *dx, double *dparams);
 } tq_quantizer;
+
+/** The grid of one channel as it is used: the quantiser's own, then the range's rule for scales. A zero point moves with the scale
+ *  so that the lower end stays where it is. All who ask for a grid ask here. */
+TQ_API void tq_quantizer_grid(const tq_quantizer *quantizer, const tq_range *range, tq_rounding rounding, const float *params,
+                              tq_grid *out_grid);
 
 /* ---- observers -------------------------------------------------------------------------- */
 

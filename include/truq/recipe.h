@@ -11,7 +11,7 @@ extern "C" {
 
 /** A slot of an operator that can carry a quantiser. */
 typedef enum tq_slot {
-    TQ_SLOT_INPUT,          /* graph inputs */
+    TQ_SLOT_INPUT,          /* graph inputs; with conditions on nodes: the inputs of those nodes */
     TQ_SLOT_WEIGHT,         /* weights of linear operators */
     TQ_SLOT_ACTIVATION,     /* outputs of activations (Relu, Clip, LeakyRelu, Sigmoid, ...) */
     TQ_SLOT_ADD,            /* inputs and output of an add tree, one shared scale */
@@ -19,6 +19,10 @@ typedef enum tq_slot {
     TQ_SLOT_POOL,           /* output of average pools */
     TQ_SLOT_INTERPOSED,     /* between two linear operators with nothing between them, and wherever a linear operator or
                                unary function would read a value that is not quantised */
+    TQ_SLOT_CORRELATION,    /* what a linear operator accumulates, before its bias */
+    TQ_SLOT_BIAS,           /* biases of linear operators */
+    TQ_SLOT_SUM,            /* correlation + bias; without a bias the correlation itself */
+    TQ_SLOT_OUTPUT,         /* graph outputs; with conditions on nodes: output 0 of those nodes */
     TQ_N_SLOTS
 } tq_slot;
 TQ_API const char *tq_slot_name(tq_slot slot);
@@ -30,6 +34,8 @@ typedef struct tq_slot_spec {
     bool per_channel;           /* per-outchannel_weights */
     tq_init init;
     tq_rounding rounding;
+    const char *share;          /* "concat", "add": one grid with what meets this value there; other words: one grid for all
+                                   quantisers of that group; NULL: a grid of its own */
     bool unsigned_if_positive;  /* a signed range becomes the unsigned one of as many levels when the observed minimum is >= 0 */
 } tq_slot_spec;
 
@@ -55,6 +61,8 @@ typedef struct tq_recipe {
     const tq_recipe_rule *rules;
     bool head_per_tensor;       /* linear operators that make a graph output have one weight scale: logits compare */
     bool fuse_activations;      /* a sum read only by a quantised activation has no quantiser of its own */
+    const char *const *const *merges;   /* lists of names of nodes or values whose quantisers have one grid; each list and the
+                                           whole end with NULL; NULL: none */
     /* defaults for truq quantize and train */
     const char *optimizer;
     double lr;

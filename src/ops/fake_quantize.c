@@ -28,7 +28,8 @@ tq_status tq_fake_read(const tq_attrs *attrs, const tq_registry *registry, tq_fa
     out->range = (tq_range){ .q_min = q_min,
                              .n_levels = n_levels,
                              .step = (int)step,
-                             .free_offset = tq_attr_int(attrs, "free_offset") != 0 };
+                             .free_offset = tq_attr_int(attrs, "free_offset") != 0,
+                             .power_of_two = tq_attr_int(attrs, "power_of_two") != 0 };
     return tq_rounding_parse(tq_attr_string(attrs, "rounding"), &out->rounding);
 }
 
@@ -98,7 +99,7 @@ static bool channel_grid(const job *j, int64_t c, float *params, tq_grid *grid)
     if (!tq_fake_params(j->run->in + TQ_FAKE_PARAMS, j->run->in_types + TQ_FAKE_PARAMS, q->n_params,
                         c, params))
         return false;
-    q->grid(&j->fake.range, j->fake.rounding, params, grid);
+    tq_quantizer_grid(q, &j->fake.range, j->fake.rounding, params, grid);
     return true;
 }
 
@@ -290,8 +291,10 @@ static void grad_reference(const tq_op_run *run)
             { .name = "observe", .kind = TQ_ATTR_INT, .i = 1 },                                    \
             { .name = "slot", .kind = TQ_ATTR_STRING, .s = "" },                                   \
             { .name = "free_offset", .kind = TQ_ATTR_INT },                                        \
+            { .name = "unsigned_if_positive", .kind = TQ_ATTR_INT },                               \
+            { .name = "power_of_two", .kind = TQ_ATTR_INT },                                       \
         {                                                                                          \
-            .name = "unsigned_if_positive", .kind = TQ_ATTR_INT                                    \
+            .name = "share", .kind = TQ_ATTR_STRING, .s = ""                                       \
         }                                                                                          \
     }
 

@@ -37,7 +37,7 @@ tq_status tq_fake_quantize_grids(const tq_node *node, tq_arena *arena, tq_grid *
             return tq_fail(TQ_ERR_STATE,
                            "quantizer '%s' was never observed; run 'truq calibrate' first",
                            tq_node_name(node));
-        fake.quantizer->grid(&fake.range, fake.rounding, params, &(*out_grids)[c]);
+        tq_quantizer_grid(fake.quantizer, &fake.range, fake.rounding, params, &(*out_grids)[c]);
     }
     return TQ_OK;
 }

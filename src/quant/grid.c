@@ -87,6 +87,32 @@ double tq_grid_level(const tq_grid *grid, float x, double u)
     return lo + grid->step * tq_round((clipped - lo) / grid->step, grid->rounding, u);
 }
 
+/** 2^round(log2 s) by the exponent alone: s = m 2^e with m in [1/2, 1) is nearer to 2^e than to
+ *  2^(e-1), in the logarithm, from m = 1/sqrt 2 on. */
+static float nearest_power_of_two(float s)
+{
+    int e;
+    const double m = frexp((double)s, &e);
+    const int nearest = m >= 0.70710678118654752440 ? e : e - 1;
+    return (float)ldexp(1.0, nearest > 127 ? 127 : nearest);
+}
+
+void tq_quantizer_grid(const tq_quantizer *quantizer, const tq_range *range, tq_rounding rounding,
+                       const float *params, tq_grid *out_grid)
+{
+    quantizer->grid(range, rounding, params, out_grid);
+    const float scale = out_grid->scale;
+    if (!range->power_of_two || !isfinite(scale) || !(scale > 0.0f))
+        return;
+    out_grid->scale = nearest_power_of_two(scale);
+    if (out_grid->zero_point == 0)
+        return;
+    const double below = (double)scale * (double)(out_grid->zero_point - range->q_min);
+    const double zero_point = (double)range->q_min + floor(below / (double)out_grid->scale + 0.5);
+    out_grid->zero_point =
+        (int32_t)fmin(fmax(zero_point, (double)range->q_min), (double)tq_range_q_max(range));
+}
+
 int64_t tq_grid_quantize(const tq_grid *grid, float x)
 {
     const double level = tq_grid_level(grid, isnan(x) ? 0.0f : x, 0.5);

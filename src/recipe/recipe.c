@@ -8,10 +8,17 @@
 #include <string.h>
 
 static const char *const slot_names[] = {
-    [TQ_SLOT_INPUT] = "input",           [TQ_SLOT_WEIGHT] = "weight",
-    [TQ_SLOT_ACTIVATION] = "activation", [TQ_SLOT_ADD] = "add",
-    [TQ_SLOT_CONCAT] = "concat",         [TQ_SLOT_POOL] = "pool",
+    [TQ_SLOT_INPUT] = "input",
+    [TQ_SLOT_WEIGHT] = "weight",
+    [TQ_SLOT_ACTIVATION] = "activation",
+    [TQ_SLOT_ADD] = "add",
+    [TQ_SLOT_CONCAT] = "concat",
+    [TQ_SLOT_POOL] = "pool",
     [TQ_SLOT_INTERPOSED] = "interposed",
+    [TQ_SLOT_CORRELATION] = "correlation",
+    [TQ_SLOT_BIAS] = "bias",
+    [TQ_SLOT_SUM] = "sum",
+    [TQ_SLOT_OUTPUT] = "output",
 };
 
 const char *tq_slot_name(tq_slot slot)
@@ -75,12 +82,22 @@ static bool filter_accepts(const tq_filter *filter, const tq_node *node, bool is
     return !filter->regex || regex_accepts(filter->regex, tq_node_name(node));
 }
 
+/** The slots of the whole network's ends are also those of single nodes, which must be asked for.
+ */
+static bool reaches(const tq_recipe_rule *rule, const tq_node *node)
+{
+    const tq_filter *f = &rule->filter;
+    const bool is_end = rule->slot == TQ_SLOT_INPUT || rule->slot == TQ_SLOT_OUTPUT;
+    return !is_end || !node || f->regex || f->types || f->first || f->last;
+}
+
 const tq_slot_spec *tq_recipe_spec(const tq_recipe *recipe, const tq_node *node, tq_slot slot,
                                    bool is_first, bool is_last)
 {
     for (int i = recipe->n_rules - 1; i >= 0; i--) {
         const tq_recipe_rule *rule = &recipe->rules[i];
-        if (rule->slot == slot && filter_accepts(&rule->filter, node, is_first, is_last))
+        if (rule->slot == slot && reaches(rule, node) &&
+            filter_accepts(&rule->filter, node, is_first, is_last))
             return &rule->spec;
     }
     return NULL;

@@ -92,8 +92,8 @@ static tq_status read_slot(const tq_yaml *scalar, tq_slot *out_slot)
             return TQ_OK;
         }
     return tq_yaml_fail(scalar,
-                        "unknown slot '%s'; expected input, weight, activation, add, concat, pool "
-                        "or interposed",
+                        "unknown slot '%s'; expected input, weight, correlation, bias, sum, "
+                        "output, activation, add, concat, pool or interposed",
                         scalar->kind == TQ_YAML_SCALAR ? tq_yaml_shown(scalar).s : "");
 }
 
@@ -132,6 +132,23 @@ static tq_status read_grid(const tq_yaml *rule, tq_slot_spec *spec)
         return tq_yaml_wrap(tq_yaml_get(rule, "init"), status);
     status = tq_rounding_parse(rounding, &spec->rounding);
     return status ? tq_yaml_wrap(tq_yaml_get(rule, "rounding"), status) : TQ_OK;
+}
+
+/** `scale`: free or power-of-two; `share`: with whom. */
+static tq_status read_scale(const tq_yaml *rule, tq_slot slot, tq_slot_spec *spec)
+{
+    const char *scale = "free";
+    TQ_TRY(tq_yaml_string(rule, "scale", &scale));
+    spec->range.power_of_two = strcmp(scale, "power-of-two") == 0;
+    if (!spec->range.power_of_two && strcmp(scale, "free") != 0)
+        return tq_yaml_fail(tq_yaml_get(rule, "scale"), "scale '%s'; expected free or power-of-two",
+                            tq_yaml_shown(tq_yaml_get(rule, "scale")).s);
+    TQ_TRY(tq_yaml_string(rule, "share", &spec->share));
+    if (spec->share && (slot == TQ_SLOT_WEIGHT || slot == TQ_SLOT_BIAS))
+        return tq_yaml_fail(tq_yaml_get(rule, "share"),
+                            "slot '%s' cannot share a grid: its constants place it themselves",
+                            tq_slot_name(slot));
+    return TQ_OK;
 }
 
 /** The quantiser, and that it can take the range. */
@@ -174,6 +191,7 @@ static tq_status read_rule(context *c, const tq_yaml *rule, const tq_yaml *slot)
         TQ_TRY(read_filter(c, filter, &r.filter));
     TQ_TRY(read_granularity(rule, r.slot, &r.spec.per_channel));
     TQ_TRY(read_grid(rule, &r.spec));
+    TQ_TRY(read_scale(rule, r.slot, &r.spec));
     TQ_TRY(read_quantizer(c, rule, &r.spec));
     TQ_TRY(tq_yaml_bool(rule, "unsigned_if_positive", &r.spec.unsigned_if_positive));
     TQ_TRY(check_unsigned_if_positive(rule, &r.spec));
@@ -186,11 +204,11 @@ static tq_status read_rule(context *c, const tq_yaml *rule, const tq_yaml *slot)
 /** One rule of the file: one or several slots with the same spec. */
 static tq_status read_rules(context *c, const tq_yaml *rule)
 {
-    static const char *const keys[] = { "slot",        "filter",
-                                        "quantizer",   "range",
-                                        "granularity", "init",
-                                        "rounding",    "unsigned_if_positive",
-                                        NULL };
+    static const char *const keys[] = {
+        "slot",        "filter", "quantizer", "range",
+        "granularity", "init",   "rounding",  "unsigned_if_positive",
+        "scale",       "share",  NULL
+    };
     TQ_TRY(tq_yaml_check_keys(rule, keys));
     const tq_yaml *slot = tq_yaml_get(rule, "slot");
     if (!slot)
@@ -244,13 +262,47 @@ static tq_status read_settings(const context *c, const tq_yaml *root, tq_recipe 
     return TQ_OK;
 }
 
+/** `merge`: a list of lists of names. */
+static tq_status read_merges(const context *c, const tq_yaml *root, tq_recipe *out)
+{
+    const tq_yaml *lists = tq_yaml_get(root, "merge");
+    if (!lists)
+        return TQ_OK;
+    if (lists->kind != TQ_YAML_LIST)
+        return tq_yaml_fail(lists, "'merge' takes a list of lists of names: '- [a, b]'");
+    const char *const **merges = TQ_NEW_N(c->arena, const char *const *, lists->n + 1);
+    for (int i = 0; i < lists->n; i++) {
+        const tq_yaml *list = lists->items[i];
+        if (list->kind != TQ_YAML_LIST || list->n < 2)
+            return tq_yaml_fail(list, "expected a list of two or more names of nodes or values");
+        const char **names = TQ_NEW_N(c->arena, const char *, list->n + 1);
+        for (int k = 0; k < list->n; k++) {
+            if (list->items[k]->kind != TQ_YAML_SCALAR || !*list->items[k]->text)
+                return tq_yaml_fail(list->items[k], "expected the name of a node or a value");
+            names[k] = list->items[k]->text;
+        }
+        merges[i] = names;
+    }
+    out->merges = merges;
+    return TQ_OK;
+}
+
 tq_status tq_recipe_read(const tq_registry *registry, const tq_yaml *root, tq_arena *arena,
                          tq_recipe *out)
 {
-    static const char *const keys[] = {
-        "name",      "brief", "plugins", "base",  "pipeline", "head_per_tensor", "fuse_activations",
-        "optimizer", "lr",    "epochs",  "rules", NULL
-    };
+    static const char *const keys[] = { "name",
+                                        "brief",
+                                        "plugins",
+                                        "base",
+                                        "pipeline",
+                                        "head_per_tensor",
+                                        "fuse_activations",
+                                        "optimizer",
+                                        "lr",
+                                        "epochs",
+                                        "rules",
+                                        "merge",
+                                        NULL };
     TQ_TRY(tq_yaml_check_keys(root, keys));
     context c = { .registry = registry, .arena = arena };
     *out = (tq_recipe){ .pipeline = "f2f", .optimizer = "pactsgd", .lr = 0.001, .epochs = 1 };
@@ -258,6 +310,7 @@ tq_status tq_recipe_read(const tq_registry *registry, const tq_yaml *root, tq_ar
     const char *slash = strrchr(root->file, '/');
     out->entry = (tq_entry){ .name = slash ? slash + 1 : root->file, .brief = "recipe file" };
     TQ_TRY(read_settings(&c, root, out));
+    TQ_TRY(read_merges(&c, root, out));
     const tq_yaml *rules = tq_yaml_get(root, "rules");
     if (rules && rules->kind != TQ_YAML_LIST)
         return tq_yaml_fail(rules, "'rules' takes a list: '- slot: ...'");

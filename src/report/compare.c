@@ -52,9 +52,11 @@ static double fake_step(const tq_node *node)
     }
     const tq_range range = { .q_min = tq_attr_int(attrs, "q_min"),
                              .n_levels = tq_attr_int(attrs, "n_levels"),
-                             .step = (int)tq_attr_int(attrs, "step") };
+                             .step = (int)tq_attr_int(attrs, "step"),
+                             .free_offset = tq_attr_int(attrs, "free_offset") != 0,
+                             .power_of_two = tq_attr_int(attrs, "power_of_two") != 0 };
     tq_grid grid;
-    quantizer->grid(&range, TQ_ROUND_HALF_UP, params, &grid);
+    tq_quantizer_grid(quantizer, &range, TQ_ROUND_HALF_UP, params, &grid);
     return isfinite(grid.scale) && grid.scale > 0.0f ? (double)grid.scale : 0.0;
 }
 

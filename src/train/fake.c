@@ -9,7 +9,8 @@ tq_range tq_fake_range(const tq_node *node)
     return (tq_range){ .q_min = tq_attr_int(attrs, "q_min"),
                        .n_levels = tq_attr_int(attrs, "n_levels"),
                        .step = (int)tq_attr_int(attrs, "step"),
-                       .free_offset = tq_attr_int(attrs, "free_offset") != 0 };
+                       .free_offset = tq_attr_int(attrs, "free_offset") != 0,
+                       .power_of_two = tq_attr_int(attrs, "power_of_two") != 0 };
 }
 
 tq_status tq_fake_quantizer(const tq_node *node, const tq_quantizer **out_quantizer)

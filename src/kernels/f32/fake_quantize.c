@@ -25,7 +25,8 @@ static tq_range read_range(const tq_attrs *attrs)
     return (tq_range){ .q_min = tq_attr_int(attrs, "q_min"),
                        .n_levels = tq_attr_int(attrs, "n_levels"),
                        .step = (int)tq_attr_int(attrs, "step"),
-                       .free_offset = tq_attr_int(attrs, "free_offset") != 0 };
+                       .free_offset = tq_attr_int(attrs, "free_offset") != 0,
+                       .power_of_two = tq_attr_int(attrs, "power_of_two") != 0 };
 }
 
 /** All levels, zero point included, stay where the rounding of the loop is exact (2^22). */
@@ -49,7 +50,7 @@ static bool levels_are_exact(const tq_grid *grid)
 static void snap(const job *j, const float *params, int64_t n, const float *x, float *y)
 {
     tq_grid grid;
-    j->quantizer->grid(&j->range, TQ_ROUND_HALF_UP, params, &grid);
+    tq_quantizer_grid(j->quantizer, &j->range, TQ_ROUND_HALF_UP, params, &grid);
     if (levels_are_exact(&grid))
         j->loops->snap_half_up(n, x, grid.scale, (float)(grid.q_min - grid.zero_point),
                                (float)(grid.q_max - grid.zero_point), y);

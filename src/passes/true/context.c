@@ -147,7 +147,8 @@ tq_status tq_true_grid(const tq_node *fake, int64_t c, tq_grid *out_grid)
     const tq_range range = { .q_min = tq_attr_int(attrs, "q_min"),
                              .n_levels = tq_attr_int(attrs, "n_levels"),
                              .step = (int)tq_attr_int(attrs, "step"),
-                             .free_offset = tq_attr_int(attrs, "free_offset") != 0 };
+                             .free_offset = tq_attr_int(attrs, "free_offset") != 0,
+                             .power_of_two = tq_attr_int(attrs, "power_of_two") != 0 };
     float params[TQ_QUANTIZER_MAX_PARAMS] = { 0 };
     for (int i = 0; i < quantizer->n_params; i++) {
         const tq_value *value = tq_node_input(fake, i + 1);
@@ -162,6 +163,6 @@ tq_status tq_true_grid(const tq_node *fake, int64_t c, tq_grid *out_grid)
     }
     tq_rounding rounding;
     TQ_TRY(tq_rounding_parse(tq_attr_string(attrs, "rounding"), &rounding));
-    quantizer->grid(&range, rounding, params, out_grid);
+    tq_quantizer_grid(quantizer, &range, rounding, params, out_grid);
     return TQ_OK;
 }
