@@ -40,6 +40,8 @@ static bool is_bias_of_linear(const tq_node *node, int i)
         return false;
     const tq_value *other = tq_node_input(node, 1 - i);
     const tq_node *producer = other ? tq_value_producer(other) : NULL;
+    if (producer && tq_node_is(producer, "FakeQuantize")) /* of the correlation */
+        producer = tq_value_producer(tq_node_input(producer, 0));
     return producer && tq_node_has_flag(producer, TQ_OP_LINEAR);
 }
 

@@ -42,6 +42,8 @@ tq_status tq_fake_add(tq_graph *graph, tq_node *before, const char *name, tq_slo
 {
     const tq_text init = tq_init_text(&spec->init);
     const tq_attr attrs[] = {
+        TQ_INT("power_of_two", 1),
+        TQ_STRING("share", spec->share),
         TQ_STRING("quantizer", spec->quantizer),
         TQ_INT("q_min", spec->range.q_min),
         TQ_INT("n_levels", spec->range.n_levels),
@@ -57,16 +59,21 @@ tq_status tq_fake_add(tq_graph *graph, tq_node *before, const char *name, tq_slo
     tq_value *inputs[1 + TQ_QUANTIZER_MAX_PARAMS] = { x };
     memcpy(&inputs[1], params, (size_t)n_params * sizeof *params);
     const char *node_name = tq_arena_printf(tq_graph_arena(graph), "%s.fq", name);
+    const int n_special = 2; /* said only where they say something */
     tq_node *node;
     TQ_TRY(tq_graph_add_node(graph,
                              &(tq_node_spec){ .op = "FakeQuantize",
                                               .name = node_name,
                                               .inputs = inputs,
                                               .n_inputs = 1 + n_params,
-                                              .attrs = attrs,
-                                              .n_attrs = TQ_COUNT(attrs),
+                                              .attrs = attrs + n_special,
+                                              .n_attrs = TQ_COUNT(attrs) - n_special,
                                               .before = before },
                              &node));
+    if (spec->range.power_of_two)
+        tq_node_set_attr(node, &attrs[0]);
+    if (spec->share)
+        tq_node_set_attr(node, &attrs[1]);
     *out_y = tq_node_output(node, 0);
     return TQ_OK;
 }
@@ -94,6 +101,25 @@ tq_status tq_fake_insert(tq_graph *graph, tq_value *value, tq_slot slot, const t
     return TQ_OK;
 }
 
+tq_status tq_fake_insert_everywhere(tq_graph *graph, tq_value *value, tq_slot slot,
+                                    const tq_slot_spec *spec, const tq_edit *edit)
+{
+    const char *name = tq_value_name(value);
+    const bool is_output = tq_value_is_output(value);
+    tq_value *params[TQ_QUANTIZER_MAX_PARAMS], *y;
+    int n_params;
+    TQ_TRY(tq_fake_add_params(graph, name, spec, 1, params, &n_params));
+    TQ_TRY(tq_fake_add(graph, place_after(graph, value), name, slot, spec, -1, true, value, params,
+                       n_params, &y));
+    tq_value_redirect_consumers_but(value, y, tq_value_producer(y));
+    if (is_output) { /* the output keeps its name */
+        tq_value_set_name(value, tq_arena_printf(tq_graph_arena(graph), "%s.real", name));
+        tq_value_set_name(y, name);
+    }
+    tq_edit_log(edit, "quantised '%s' (%s)", name, tq_slot_name(slot));
+    return TQ_OK;
+}
+
 tq_status tq_fake_insert_at(tq_node *node, int i, tq_slot slot, const tq_slot_spec *spec,
                             bool observe, tq_value *const *params, int n_params)
 {
@@ -105,7 +131,7 @@ tq_status tq_fake_insert_at(tq_node *node, int i, tq_slot slot, const tq_slot_sp
     return TQ_OK;
 }
 
-static bool keeps_grid(const tq_node *node)
+bool tq_fake_keeps_grid(const tq_node *node)
 {
     return tq_node_has_flag(node, TQ_OP_MOVES) || tq_node_is(node, "MaxPool") ||
            tq_node_is(node, "GlobalMaxPool") || tq_node_is(node, "Dropout") ||
@@ -117,7 +143,7 @@ bool tq_fake_is_quantized(const tq_value *value)
     for (const tq_node *node = tq_value_producer(value); node;) {
         if (tq_node_is(node, "FakeQuantize"))
             return true;
-        if (!keeps_grid(node))
+        if (!tq_fake_keeps_grid(node))
             return false;
         for (int i = 1; i < tq_node_n_inputs(node); i++) { /* Concat: all of them */
             const tq_value *other = tq_node_input(node, i);
@@ -137,20 +163,34 @@ bool tq_fake_is_placed(const tq_value *value)
     return tq_value_n_consumers(value) > 0;
 }
 
+bool tq_fake_feeds_quantized_activation(const tq_value *sum)
+{
+    if (tq_value_n_consumers(sum) != 1 || tq_value_is_output(sum))
+        return false;
+    const tq_node *activation = tq_value_consumer(sum, 0);
+    const tq_value *y = tq_node_output(activation, 0);
+    return (tq_node_is(activation, "Relu") || tq_node_is(activation, "Clip")) &&
+           tq_value_n_consumers(y) == 1 && tq_node_is(tq_value_consumer(y, 0), "FakeQuantize");
+}
+
 bool tq_fake_is_linear(const tq_node *node)
 {
     if (!tq_node_has_flag(node, TQ_OP_LINEAR) || !tq_node_input(node, 1))
         return false;
-    if (tq_node_is_const_from(node, 1))
-        return true;
-    const tq_node *producer = tq_value_producer(tq_node_input(node, 1));
-    return producer && tq_node_is(producer, "FakeQuantize") && tq_node_is_const_from(producer, 0);
+    return tq_fake_is_constant(tq_node_input(node, 1));
+}
+
+bool tq_fake_is_constant(const tq_value *value)
+{
+    const tq_node *producer = tq_value_producer(value);
+    return tq_value_is_const(value) ||
+           (producer && tq_node_is(producer, "FakeQuantize") && tq_node_is_const_from(producer, 0));
 }
 
 bool tq_fake_is_sum(const tq_node *node)
 {
-    return tq_node_is(node, "Add") && !tq_node_is_const_from(node, 0) &&
-           !tq_node_is_const_from(node, 1) &&
+    return tq_node_is(node, "Add") && !tq_fake_is_constant(tq_node_input(node, 0)) &&
+           !tq_fake_is_constant(tq_node_input(node, 1)) &&
            tq_value_type(tq_node_output(node, 0))->dtype == TQ_F32;
 }
 

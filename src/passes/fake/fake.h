@@ -22,9 +22,24 @@ tq_status tq_fake_add(tq_graph *graph, tq_node *before, const char *name, tq_slo
 tq_status tq_fake_insert(tq_graph *graph, tq_value *value, tq_slot slot, const tq_slot_spec *spec,
                          const tq_edit *edit);
 
+/* Quantises a value for its consumers and where it is a graph output, which keeps its name. */
+tq_status tq_fake_insert_everywhere(tq_graph *graph, tq_value *value, tq_slot slot,
+                                    const tq_slot_spec *spec, const tq_edit *edit);
+
+/* Quantises a constant: its own statistics place the grid, at every forward pass where the
+ * quantiser wants that. An equal FakeQuantize that is there already serves. axis -1: per tensor. */
+tq_status tq_fake_add_constant(tq_graph *graph, tq_node *before, tq_value *constant, tq_slot slot,
+                               const tq_slot_spec *spec, int axis, tq_value **out_y);
+
 /* Quantises one input of one node with given parameters. */
 tq_status tq_fake_insert_at(tq_node *node, int i, tq_slot slot, const tq_slot_spec *spec,
                             bool observe, tq_value *const *params, int n_params);
+
+/* A constant, or one behind a quantiser. */
+bool tq_fake_is_constant(const tq_value *value);
+
+/* Does the node only move or select codes of input 0? */
+bool tq_fake_keeps_grid(const tq_node *node);
 
 /* Is the value on a grid: made by FakeQuantize, perhaps through operators that only move or select
  * codes? */
@@ -32,6 +47,9 @@ bool tq_fake_is_quantized(const tq_value *value);
 
 /* Is everybody who reads the value a quantiser? Then it needs no other. */
 bool tq_fake_is_placed(const tq_value *value);
+
+/* Is the value read only by a Relu or Clip whose output goes into a quantiser only? */
+bool tq_fake_feeds_quantized_activation(const tq_value *sum);
 
 /* First and last linear operators, for filters. */
 void tq_fake_ends(const tq_graph *graph, const tq_node **out_first, const tq_node **out_last);

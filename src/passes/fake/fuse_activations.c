@@ -23,7 +23,8 @@ static bool accept(const tq_match *m)
     for (int i = 1; i < tq_node_n_inputs(first); i++)
         if (tq_node_input(first, i) != tq_node_input(second, i))
             return false;
-    static const char *const same[] = { "q_min", "n_levels", "step", "axis", "free_offset" };
+    static const char *const same[] = { "q_min", "n_levels",    "step",
+                                        "axis",  "free_offset", "power_of_two" };
     for (int i = 0; i < TQ_COUNT(same); i++)
         if (tq_attr_int(a, same[i]) != tq_attr_int(b, same[i]))
             return false;

@@ -58,17 +58,6 @@ static tq_status quantize_leaves(tq_node *node, const group *g)
     return TQ_OK;
 }
 
-/* Relu whose output goes into a quantiser only. */
-static bool feeds_quantized_activation(const tq_value *sum)
-{
-    if (tq_value_n_consumers(sum) != 1 || tq_value_is_output(sum))
-        return false;
-    const tq_node *activation = tq_value_consumer(sum, 0);
-    const tq_value *y = tq_node_output(activation, 0);
-    return (tq_node_is(activation, "Relu") || tq_node_is(activation, "Clip")) &&
-           tq_value_n_consumers(y) == 1 && tq_node_is(tq_value_consumer(y, 0), "FakeQuantize");
-}
-
 static tq_status quantize_sum(tq_graph *graph, tq_value *sum, const group *g)
 {
     tq_value *y;
@@ -88,7 +77,7 @@ static tq_status harmonise(tq_graph *graph, tq_node *root, const tq_slot_spec *f
     spec.unsigned_if_positive = false; /* operands and sum are on one grid, signed or not */
     tq_value *sum = tq_node_output(root, 0);
     group g = { .spec = &spec };
-    g.leaves_observe = recipe->fuse_activations && feeds_quantized_activation(sum);
+    g.leaves_observe = recipe->fuse_activations && tq_fake_feeds_quantized_activation(sum);
     TQ_TRY(tq_fake_add_params(graph, tq_value_name(sum), &spec, 1, g.params, &g.n_params));
     TQ_TRY(quantize_leaves(root, &g));
     if (!g.leaves_observe)

@@ -133,7 +133,8 @@ static bool is_as_specified(const tq_attrs *attrs, const tq_slot_spec *spec)
            strcmp(tq_attr_string(attrs, "rounding"), tq_rounding_name(spec->rounding)) == 0 &&
            tq_attr_int(attrs, "q_min") == spec->range.q_min &&
            tq_attr_int(attrs, "n_levels") == spec->range.n_levels &&
-           tq_attr_int(attrs, "step") == spec->range.step;
+           tq_attr_int(attrs, "step") == spec->range.step &&
+           tq_attr_int(attrs, "power_of_two") == spec->range.power_of_two;
 }
 
 /* The same FakeQuantize of the same weight, made for another consumer. */
@@ -148,22 +149,29 @@ static tq_value *find_existing(const tq_value *weight, int axis, const tq_slot_s
     return NULL;
 }
 
+tq_status tq_fake_add_constant(tq_graph *graph, tq_node *before, tq_value *constant, tq_slot slot,
+                               const tq_slot_spec *spec, int axis, tq_value **out_y)
+{
+    *out_y = find_existing(constant, axis, spec);
+    if (*out_y)
+        return TQ_OK;
+    tq_value *params[TQ_QUANTIZER_MAX_PARAMS];
+    int n_params;
+    TQ_TRY(make_params(graph, before, constant, spec, axis, params, &n_params));
+    return tq_fake_add(graph, before, tq_value_name(constant), slot, spec, axis, true, constant,
+                       params, n_params, out_y);
+}
+
 static tq_status quantize(tq_graph *graph, tq_node *node, const tq_recipe *recipe,
                           const tq_edit *edit)
 {
     const tq_slot_spec *spec = tq_fake_spec(recipe, node, TQ_SLOT_WEIGHT);
-    tq_value *weight = tq_node_input(node, 1), *y, *params[TQ_QUANTIZER_MAX_PARAMS];
+    tq_value *weight = tq_node_input(node, 1), *y;
     if (!spec || tq_value_type(weight)->dtype != TQ_F32)
         return TQ_OK;
     const bool head = recipe->head_per_tensor && reaches_output(tq_node_output(node, 0));
     const int axis = spec->per_channel && !head ? weight_axis(node) : -1;
-    y = find_existing(weight, axis, spec);
-    if (!y) {
-        int n_params;
-        TQ_TRY(make_params(graph, node, weight, spec, axis, params, &n_params));
-        TQ_TRY(tq_fake_add(graph, node, tq_value_name(weight), TQ_SLOT_WEIGHT, spec, axis, true,
-                           weight, params, n_params, &y));
-    }
+    TQ_TRY(tq_fake_add_constant(graph, node, weight, TQ_SLOT_WEIGHT, spec, axis, &y));
     tq_node_set_input(node, 1, y);
     tq_edit_log(edit, "quantised '%s' (weight of '%s'%s)", tq_value_name(weight),
                 tq_node_name(node), axis < 0 ? ", per tensor" : ", per channel");
