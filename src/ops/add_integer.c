@@ -1,6 +1,6 @@
 /* Add, Sub and Sum on codes.
  *
- * A constant goes into the offset. Codes of equal scales are added as i32; codes of different
+ * A constant, or the codes of one (a quantised bias), goes into the offset. Codes of equal scales are added as i32; codes of different
  * scales s_i are first multiplied by m_i = round(s_i / s) with the common scale s = min |s_i| /
  * 2^k, the first k that makes the relative error of m_i at most 1e-6, or the best that fits int32.
  * Offsets add up lazily. */
@@ -18,6 +18,23 @@ static int sign_of(const tq_node *node, int i)
 
 /* ---- codes and a constant -----------------------------------------------------------------------
  */
+
+/** The constant reals of an operand: as they are, or behind codes that are constant; NULL: none. */
+static const tq_tensor *reals_of(tq_integerise *t, int i)
+{
+    const tq_codes *codes = tq_int_input(t, i);
+    const tq_tensor *q = codes ? tq_value_tensor(codes->codes) : NULL;
+    if (!q || !tq_codes_plain(codes))
+        return tq_int_constant(t, i);
+    tq_tensor *reals = TQ_NEW(tq_int_arena(t), tq_tensor);
+    double *values = TQ_NEW_N(tq_int_arena(t), double, tq_tensor_count(q) + 1);
+    for (int64_t k = 0; k < tq_tensor_count(q); k++)
+        values[k] = codes->scale[0] * (double)tq_load_i64(q->data, q->type.dtype, k) +
+                    codes->offset[0];
+    *reals = (tq_tensor){ .type = q->type, .data = values };
+    reals->type.dtype = TQ_F64;
+    return reals;
+}
 
 /** One entry of scale and offset after sign * x + constant. */
 static void shift_codes(tq_integerise *t, const tq_codes *x, int sign_x, const tq_tensor *k,
@@ -43,7 +60,7 @@ static tq_status add_constant(tq_integerise *t, int i_codes, int i_constant)
 {
     const tq_node *node = tq_int_node(t);
     const tq_codes *x = tq_int_input(t, i_codes);
-    const tq_tensor *k = tq_int_constant(t, i_constant);
+    const tq_tensor *k = reals_of(t, i_constant);
     const tq_type *type = tq_value_type(x->codes);
     int axis, n;
     if (!tq_constant_axis(&k->type, type->rank, &axis, &n))
@@ -178,6 +195,19 @@ static tq_status add_codes(tq_integerise *t, terms *s)
     return TQ_OK;
 }
 
+/** Codes and a constant; where both are codes, a constant one of one number a channel. */
+static bool goes_into_offset(tq_integerise *t, int i_codes, int i_constant)
+{
+    const tq_codes *x = tq_int_input(t, i_codes);
+    const tq_tensor *k = reals_of(t, i_constant);
+    int axis, n;
+    if (!x || !k)
+        return false;
+    return !tq_int_input(t, i_constant) ||
+           (!tq_value_is_const(x->codes) &&
+            tq_constant_axis(&k->type, tq_value_type(x->codes)->rank, &axis, &n));
+}
+
 tq_status tq_integerise_add(tq_integerise *t)
 {
     const tq_node *node = tq_int_node(t);
@@ -187,8 +217,9 @@ tq_status tq_integerise_add(tq_integerise *t)
         s.codes[i] = tq_int_input(t, i);
         s.n += s.codes[i] != NULL;
     }
-    if (n == 2 && s.n == 1 && tq_int_constant(t, s.codes[0] ? 1 : 0))
-        return s.codes[0] ? add_constant(t, 0, 1) : add_constant(t, 1, 0);
+    for (int i = 0; i < 2 && n == 2; i++)
+        if (goes_into_offset(t, i, 1 - i))
+            return add_constant(t, i, 1 - i);
     if (n > MAX_TERMS || s.n != n)
         return tq_int_refuse(t, "not all operands are quantised; put a FakeQuantize on them");
     return add_codes(t, &s);

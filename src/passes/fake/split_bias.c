@@ -148,7 +148,6 @@ static tq_status run(tq_graph *graph, const tq_edit *edit)
             TQ_TRY(
                 tq_wrap(split(graph, node, &s, recipe, edit), "at node '%s'", tq_node_name(node)));
     }
-    tq_graph_sweep(graph);
     return TQ_OK;
 }
 
