@@ -94,7 +94,7 @@ TEST(the_built_in_recipes_serve_every_slot)
     tq_node *node = add_node(graph, "Relu", NULL, NULL);
     static const char *const names[] = { "pact8", "pact8-floor" };
     for (int k = 0; k < TQ_COUNT(names); k++)
-        for (int slot = 0; slot < TQ_N_SLOTS; slot++) {
+        for (int slot = 0; slot <= TQ_SLOT_INTERPOSED; slot++) {
             const tq_slot_spec *spec =
                 spec_for(names[k], slot == TQ_SLOT_INPUT ? NULL : node, (tq_slot)slot);
             CHECK(spec);
