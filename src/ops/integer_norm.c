@@ -16,10 +16,11 @@ typedef struct settings {
 static tq_status check(const tq_op_types *t, const settings *s)
 {
     TQ_TRY(tq_pact_check_levels(s->n_levels));
+    TQ_TRY(tq_op_need_rank(t, X, 1, TQ_MAX_RANK));
     if (s->d < 1)
         return tq_fail(TQ_ERR_VALUE, "D is %lld; expected a positive number", (long long)s->d);
     const tq_type *x = t->in[X];
-    for (int i = WEIGHT; i < t->n_in && x->rank > 0; i++) {
+    for (int i = WEIGHT; i < t->n_in; i++) {
         TQ_TRY(tq_op_need_dtype(t, i, TQ_DTYPES_NUMERIC));
         const int64_t n = t->in[i]->rank < 0 ? TQ_DIM_ANY : tq_type_count(t->in[i]);
         if (n != 1 && !tq_dim_fits(n, x->dims[x->rank - 1]))
@@ -82,12 +83,19 @@ static void store(const tq_op_run *run, int64_t i, tq_wide y, const settings *s)
                  tq_clip_i64(tq_narrow(y), -half, half - 1));
 }
 
+/** x - center; beyond 2^46, which no code of 32 bits reaches, it is cut so that squares add up. */
+static tq_wide distance(const tq_op_run *run, int64_t at, tq_wide center)
+{
+    const tq_wide limit = (tq_wide)1 << 46, c = load(run, X, at) - center;
+    return c < -limit ? -limit : c > limit ? limit : c;
+}
+
 /** floor(sqrt(floor(mean of (x - center)^2) + 1)): at least 1. */
 static int64_t deviation(const tq_op_run *run, int64_t first, int64_t n, tq_wide center)
 {
     tq_wide sum = 0;
     for (int64_t i = 0; i < n; i++) {
-        const tq_wide c = load(run, X, first + i) - center;
+        const tq_wide c = distance(run, first + i, center);
         sum += c * c;
     }
     return root(sum / n + 1);
@@ -101,7 +109,7 @@ static void layer_row(const tq_op_run *run, int64_t first, int64_t n, const sett
     const tq_wide mean = sum / n;
     const int64_t d = deviation(run, first, n, mean);
     for (int64_t i = 0; i < n; i++) {
-        const tq_wide scaled = (load(run, X, first + i) - mean) * load(run, WEIGHT, i) / d;
+        const tq_wide scaled = distance(run, first + i, mean) * load(run, WEIGHT, i) / d;
         store(run, first + i, tq_floor_div(scaled + load(run, BIAS, i), s->d), s);
     }
 }
