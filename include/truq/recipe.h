@@ -63,6 +63,8 @@ typedef struct tq_recipe {
     bool fuse_activations;      /* a sum read only by a quantised activation has no quantiser of its own */
     const char *const *const *merges;   /* lists of names of nodes or values whose quantisers have one grid; each list and the
                                            whole end with NULL; NULL: none */
+    int n_editors;              /* that join the pipeline at their anchors (tq_edit.more) */
+    const tq_editor *const *editors;
     /* defaults for truq quantize and train */
     const char *optimizer;
     double lr;

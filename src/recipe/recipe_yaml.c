@@ -262,6 +262,45 @@ static tq_status read_settings(const context *c, const tq_yaml *root, tq_recipe 
     return TQ_OK;
 }
 
+/** One of `editors`: a name, or {run: a name, after: or before: another}. */
+static tq_status read_editor(const context *c, const tq_yaml *item, const tq_editor **out)
+{
+    static const char *const keys[] = { "run", "after", "before", NULL };
+    const bool alone = item->kind == TQ_YAML_SCALAR;
+    if (!alone)
+        TQ_TRY(tq_yaml_check_keys(item, keys));
+    const tq_yaml *name = alone ? item : tq_yaml_get(item, "run");
+    if (!name)
+        return tq_yaml_fail(item, "an editor needs a name: 'run: ...'");
+    const tq_entry *entry;
+    TQ_TRY(tq_yaml_find_entry(name, c->registry, TQ_KIND_EDITOR, &entry));
+    tq_editor *editor = TQ_NEW(c->arena, tq_editor);
+    *editor = *(const tq_editor *)entry;
+    *out = editor;
+    if (alone || item->n == 1)
+        return TQ_OK;
+    if (item->n > 2)
+        return tq_yaml_fail(item, "an editor runs after another or before another, not both");
+    editor->after = editor->before = NULL;
+    TQ_TRY(tq_yaml_string(item, "after", &editor->after));
+    return tq_yaml_string(item, "before", &editor->before);
+}
+
+static tq_status read_editors(const context *c, const tq_yaml *root, tq_recipe *out)
+{
+    const tq_yaml *list = tq_yaml_get(root, "editors");
+    if (!list)
+        return TQ_OK;
+    if (list->kind != TQ_YAML_LIST)
+        return tq_yaml_fail(list, "'editors' takes a list: '- {run: ..., after: ...}'");
+    const tq_editor **editors = TQ_NEW_N(c->arena, const tq_editor *, list->n + 1);
+    for (int i = 0; i < list->n; i++)
+        TQ_TRY(read_editor(c, list->items[i], &editors[i]));
+    out->editors = editors;
+    out->n_editors = list->n;
+    return TQ_OK;
+}
+
 /** `merge`: a list of lists of names. */
 static tq_status read_merges(const context *c, const tq_yaml *root, tq_recipe *out)
 {
@@ -290,19 +329,10 @@ static tq_status read_merges(const context *c, const tq_yaml *root, tq_recipe *o
 tq_status tq_recipe_read(const tq_registry *registry, const tq_yaml *root, tq_arena *arena,
                          tq_recipe *out)
 {
-    static const char *const keys[] = { "name",
-                                        "brief",
-                                        "plugins",
-                                        "base",
-                                        "pipeline",
-                                        "head_per_tensor",
-                                        "fuse_activations",
-                                        "optimizer",
-                                        "lr",
-                                        "epochs",
-                                        "rules",
-                                        "merge",
-                                        NULL };
+    static const char *const keys[] = {
+        "name",      "brief", "plugins", "base",  "pipeline", "head_per_tensor", "fuse_activations",
+        "optimizer", "lr",    "epochs",  "rules", "merge",    "editors",         NULL
+    };
     TQ_TRY(tq_yaml_check_keys(root, keys));
     context c = { .registry = registry, .arena = arena };
     *out = (tq_recipe){ .pipeline = "f2f", .optimizer = "pactsgd", .lr = 0.001, .epochs = 1 };
@@ -311,6 +341,7 @@ tq_status tq_recipe_read(const tq_registry *registry, const tq_yaml *root, tq_ar
     out->entry = (tq_entry){ .name = slash ? slash + 1 : root->file, .brief = "recipe file" };
     TQ_TRY(read_settings(&c, root, out));
     TQ_TRY(read_merges(&c, root, out));
+    TQ_TRY(read_editors(&c, root, out));
     const tq_yaml *rules = tq_yaml_get(root, "rules");
     if (rules && rules->kind != TQ_YAML_LIST)
         return tq_yaml_fail(rules, "'rules' takes a list: '- slot: ...'");

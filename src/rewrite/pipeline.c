@@ -40,28 +40,35 @@ static int place_after(const plan *p, int anchor)
 }
 
 /* One round over editors that nobody listed but that name an anchor in this pipeline. */
-static bool add_round(plan *p, const tq_registry *registry, tq_arena *scratch)
+static tq_status add_round(plan *p, const tq_registry *registry, tq_arena *scratch)
 {
-    const int before_round = p->n;
     for (int i = 0; i < tq_registry_count(registry, TQ_KIND_EDITOR); i++) {
         const tq_editor *editor =
             (const tq_editor *)(const void *)tq_registry_at(registry, TQ_KIND_EDITOR, i);
         if (editor->by_name || index_of(p, editor->entry.name) >= 0)
             continue;
         const int after = index_of(p, editor->after), before = index_of(p, editor->before);
+        if (after >= 0 && before >= 0 && before <= after)
+            return tq_fail(TQ_ERR_VALUE,
+                           "editor '%s' cannot be after '%s' and before '%s': they run the other "
+                           "way round",
+                           editor->entry.name, editor->after, editor->before);
         if (after >= 0)
             insert(p, scratch, place_after(p, after), (step){ editor, true });
         else if (before >= 0)
             insert(p, scratch, before, (step){ editor, true });
     }
-    return p->n > before_round;
+    return TQ_OK;
 }
 
 /* An anchor may itself be anchored, whatever the order of registration. */
-static void add_anchored(plan *p, const tq_registry *registry, tq_arena *scratch)
+static tq_status add_anchored(plan *p, const tq_registry *registry, tq_arena *scratch)
 {
-    while (add_round(p, registry, scratch))
-        continue;
+    for (int before = -1; p->n > before;) {
+        before = p->n;
+        TQ_TRY(add_round(p, registry, scratch));
+    }
+    return TQ_OK;
 }
 
 /* Behind the last editor of that stage or an earlier one. */
@@ -71,6 +78,29 @@ static int place_by_stage(const plan *p, tq_edit_stage stage)
     while (at > 0 && p->steps[at - 1].editor->stage > stage)
         at--;
     return at;
+}
+
+static bool has_stage(const plan *p, tq_edit_stage stage)
+{
+    const tq_edit_stage with = stage == TQ_EDIT_CUSTOM ? TQ_EDIT_TRUE : stage;
+    for (int i = 0; i < p->n; i++)
+        if (p->steps[i].editor->stage == with)
+            return true;
+    return false;
+}
+
+/* Editors of plug-ins that name no anchor: at the end of their stage. */
+static void add_by_stage(plan *p, const tq_registry *registry, tq_arena *scratch)
+{
+    for (int i = 0; i < tq_registry_count(registry, TQ_KIND_EDITOR); i++) {
+        const tq_editor *editor =
+            (const tq_editor *)(const void *)tq_registry_at(registry, TQ_KIND_EDITOR, i);
+        if (editor->by_name || editor->after || editor->before ||
+            !tq_registry_origin(registry, TQ_KIND_EDITOR, editor->entry.name) ||
+            index_of(p, editor->entry.name) >= 0 || !has_stage(p, editor->stage))
+            continue;
+        insert(p, scratch, place_by_stage(p, editor->stage), (step){ editor, false });
+    }
 }
 
 /* Editors that the caller brings: each joins. */
@@ -102,8 +132,8 @@ static tq_status make_plan(const tq_registry *registry, const char *name, const 
         insert(p, scratch, p->n, (step){ (const tq_editor *)(const void *)entry, false });
     }
     TQ_TRY(add_more(p, name, edit, scratch));
-    add_anchored(p, registry, scratch);
-    return TQ_OK;
+    add_by_stage(p, registry, scratch);
+    return add_anchored(p, registry, scratch);
 }
 
 static bool names(const char *wanted, const tq_editor *editor)

@@ -13,6 +13,17 @@ static int count(const tq_graph *graph, const char *op)
     return n;
 }
 
+/** The recipe's editors, then the caller's. */
+static void gather_editors(const tq_recipe *recipe, tq_arena *arena, tq_edit *edit)
+{
+    const int n = recipe->n_editors + edit->n_more;
+    const tq_editor **editors = TQ_NEW_N(arena, const tq_editor *, n + 1);
+    for (int i = 0; i < n; i++)
+        editors[i] = i < recipe->n_editors ? recipe->editors[i] : edit->more[i - recipe->n_editors];
+    edit->more = editors;
+    edit->n_more = n;
+}
+
 tq_status tq_f2f_run(tq_graph **graph, const tq_recipe *recipe, const tq_edit *edit,
                      int *out_n_quantizers)
 {
@@ -23,7 +34,12 @@ tq_status tq_f2f_run(tq_graph **graph, const tq_recipe *recipe, const tq_edit *e
     tq_edit own = edit ? *edit : (tq_edit){ 0 };
     own.registry = tq_graph_registry(*graph);
     own.recipe = recipe;
-    TQ_TRY(tq_pipeline_run(own.registry, recipe->pipeline ? recipe->pipeline : "f2f", graph, &own));
+    tq_arena *arena = tq_arena_create();
+    gather_editors(recipe, arena, &own);
+    const char *pipeline = recipe->pipeline ? recipe->pipeline : "f2f";
+    const tq_status status = tq_pipeline_run(own.registry, pipeline, graph, &own);
+    tq_arena_destroy(arena);
+    TQ_TRY(status);
     tq_graph_set_meta(*graph, "recipe", recipe->entry.name);
     if (out_n_quantizers)
         *out_n_quantizers = count(*graph, "FakeQuantize");
