@@ -166,8 +166,10 @@ static void gather_nd_reference(const tq_op_run *run)
     const size_t part =
         (size_t)tq_type_count_from(data, batch + (int)length) * tq_dtype_size(data->dtype);
     int64_t strides[TQ_MAX_RANK];
-    if (n == 0 || whole == 0)
+    if (n == 0 || whole == 0) { /* indices of nothing give 0 */
+        memset(run->out[0], 0, (size_t)n * part);
         return;
+    }
     tq_type_strides(data, strides);
     for (int64_t i = 0; i < n; i++) {
         const int64_t from = i / (n / n_batches) * whole +
