@@ -101,6 +101,40 @@ typedef struct tq_pipeline {
 TQ_API tq_status tq_pipeline_run(const tq_registry *registry, const char *pipeline, tq_graph **graph,
                                  const tq_edit *edit);
 
+/* ---- history ----------------------------------------------------------------------------- */
+
+/** States of a network, one behind each other, that share the data of their constants. */
+typedef struct tq_history tq_history;
+/** Starts with a copy of `graph`; the caller destroys the history (NULL is fine). */
+TQ_API tq_history *tq_history_create(const tq_graph *graph);
+TQ_API void tq_history_destroy(tq_history *history);
+/** The present state, to read or to edit by hand; valid until the next call that changes the history. */
+TQ_API tq_graph *tq_history_graph(tq_history *history);
+/** Makes what was edited by hand since the last state a state of its own. What was undone before is gone then. Fails, and the
+ *  edits are lost, if the graph does not verify. */
+TQ_API tq_status tq_history_commit(tq_history *history, const char *label);
+/** Applies an editor and makes that a state, labelled with the editor's name, if it changed anything; on failure the present
+ *  state stays. Edits that were not committed are committed first, as "edit". */
+TQ_API tq_status tq_history_apply(tq_history *history, const tq_editor *editor, const tq_edit *edit, int *out_n_edits);
+/** One state back, or forward again; false where there is none. Edits that were not committed are dropped. */
+TQ_API bool tq_history_undo(tq_history *history);
+TQ_API bool tq_history_redo(tq_history *history);
+/** How many states there are, and which is the present one (0 is the start). */
+TQ_API int tq_history_count(const tq_history *history);
+TQ_API int tq_history_at(const tq_history *history);
+/** The label of state i, and the lines that its editor logged, one after the other; NULL past the last. */
+TQ_API const char *tq_history_label(const tq_history *history, int i);
+TQ_API const char *tq_history_log(const tq_history *history, int i, int line);
+
+/* ---- cutting ----------------------------------------------------------------------------- */
+
+/** The part of a network between names of nodes or values, inclusive: what `to` needs of what depends on `from`. A value
+ *  of `from` becomes an input, of a node of `from` what it reads; values that come in from beside become inputs too.
+ *  n_from 0: from the inputs on; n_to 0: up to the outputs. The caller destroys *out_graph. TQ_ERR_NOT_FOUND for an
+ *  unknown name, TQ_ERR_VALUE where `to` does not depend on `from`. */
+TQ_API tq_status tq_graph_extract(const tq_graph *graph, int n_from, const char *const *from, int n_to,
+                                  const char *const *to, tq_graph **out_graph);
+
 #ifdef __cplusplus
 }
 #endif

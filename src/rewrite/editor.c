@@ -6,7 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_ROUNDS = 1000 };
+int64_t tq_edit_limit(const tq_graph *graph)
+{
+    return 4 * ((int64_t)tq_graph_n_nodes(graph) + TQ_EDIT_MAX_ROUNDS);
+}
 
 void tq_edit_log(const tq_edit *edit, const char *format, ...)
 {
@@ -73,10 +76,26 @@ static tq_status apply_round(const tq_editor *editor, tq_graph *graph, const tq_
     return TQ_OK;
 }
 
+/* An editor that never ends may have broken the graph long ago: that is the better message. */
+static tq_status fail_endless(const tq_editor *editor, tq_graph *graph, int n_edits)
+{
+    tq_match *matches;
+    TQ_TRY(tq_graph_sort(graph));
+    TQ_TRY(tq_wrap(tq_graph_verify(graph), "broke the graph"));
+    tq_arena *scratch = tq_arena_create();
+    const int n = tq_pattern_find(editor->pattern, graph, editor->accept, scratch, &matches);
+    const tq_status status =
+        tq_fail(TQ_ERR_CHECK, "does not come to an end: after %d edits it still finds node '%s'",
+                n_edits, n ? tq_node_name(matches[0].nodes[matches[0].n_nodes - 1]) : "");
+    tq_arena_destroy(scratch);
+    return status;
+}
+
 static tq_status apply_pattern(const tq_editor *editor, tq_graph *graph, const tq_edit *edit,
                                int *n_edits)
 {
-    for (int round = 0; round < MAX_ROUNDS; round++) {
+    const int64_t most = tq_edit_limit(graph);
+    for (int round = 0; round < TQ_EDIT_MAX_ROUNDS && *n_edits <= most; round++) {
         const int before = *n_edits;
         tq_arena *scratch = tq_arena_create();
         const tq_status status = apply_round(editor, graph, edit, scratch, n_edits);
@@ -85,32 +104,7 @@ static tq_status apply_pattern(const tq_editor *editor, tq_graph *graph, const t
         if (*n_edits == before)
             return TQ_OK;
     }
-    return tq_fail(TQ_ERR_CHECK, "does not come to an end after %d rounds", MAX_ROUNDS);
-}
-
-static uint32_t add_text(uint32_t crc, const char *text)
-{
-    return tq_crc32(crc, text, strlen(text) + 1);
-}
-
-/* What an annotator must not change: a digest of operators, wiring, inputs and outputs. */
-static uint32_t topology(const tq_graph *graph)
-{
-    uint32_t crc = 0;
-    for (int i = 0; i < tq_graph_n_inputs(graph); i++)
-        crc = add_text(crc, tq_value_name(tq_graph_input(graph, i)));
-    for (const tq_node *node = tq_graph_first(graph); node; node = tq_node_next(node)) {
-        crc = add_text(add_text(crc, tq_node_name(node)), tq_node_op_name(node));
-        for (int i = 0; i < tq_node_n_inputs(node); i++) {
-            const tq_value *value = tq_node_input(node, i);
-            crc = add_text(crc, value ? tq_value_name(value) : "");
-        }
-        for (int i = 0; i < tq_node_n_outputs(node); i++)
-            crc = add_text(crc, tq_value_name(tq_node_output(node, i)));
-    }
-    for (int i = 0; i < tq_graph_n_outputs(graph); i++)
-        crc = add_text(crc, tq_value_name(tq_graph_output(graph, i)));
-    return crc;
+    return fail_endless(editor, graph, *n_edits);
 }
 
 static tq_status run(const tq_editor *editor, tq_graph *graph, const tq_edit *edit, int *n_edits)
@@ -123,17 +117,19 @@ static tq_status run(const tq_editor *editor, tq_graph *graph, const tq_edit *ed
 }
 
 static tq_status apply(const tq_editor *editor, tq_graph *graph, const tq_edit *edit,
-                       const tq_interface *interface, int *n_edits)
+                       tq_arena *arena, int *n_edits)
 {
-    const uint32_t before = editor->annotates ? topology(graph) : 0;
+    const tq_interface interface = tq_interface_of(graph, arena);
+    const tq_topology topology =
+        editor->annotates ? tq_topology_of(graph, arena) : (tq_topology){ 0 };
     TQ_TRY(run(editor, graph, edit, n_edits));
-    if (editor->annotates && topology(graph) != before)
-        return tq_fail(TQ_ERR_CHECK, "is an annotator but changed the graph");
+    if (editor->annotates)
+        TQ_TRY(tq_topology_check(&topology, graph, arena));
     TQ_TRY(tq_graph_sort(graph));
     TQ_TRY(tq_wrap(tq_graph_verify(graph), "broke the graph"));
     return editor->changes_interface
                ? TQ_OK
-               : tq_wrap(tq_interface_check(interface, graph), "changed the interface");
+               : tq_wrap(tq_interface_check(&interface, graph), "changed the interface");
 }
 
 tq_status tq_editor_apply(const tq_editor *editor, tq_graph *graph, const tq_edit *edit,
@@ -142,9 +138,8 @@ tq_status tq_editor_apply(const tq_editor *editor, tq_graph *graph, const tq_edi
     int n_edits = 0;
     const tq_edit none = { .registry = tq_graph_registry(graph) };
     tq_arena *arena = tq_arena_create();
-    const tq_interface interface = tq_interface_of(graph, arena);
     tq_graph *before = edit && edit->failed ? tq_graph_clone(graph) : NULL;
-    const tq_status status = apply(editor, graph, edit ? edit : &none, &interface, &n_edits);
+    const tq_status status = apply(editor, graph, edit ? edit : &none, arena, &n_edits);
     if (status && before)
         edit->failed(edit->context, editor->entry.name, before);
     tq_graph_destroy(before);

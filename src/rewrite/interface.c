@@ -1,5 +1,6 @@
 /* The interface of a network: number, names and types of its inputs and outputs. Editors leave it
- * alone unless they say that they change it. */
+ * alone unless they say that they change it; a new output in the place of an old one takes its
+ * name. */
 #include "rewrite/rewrite.h"
 
 #include <string.h>
@@ -30,8 +31,11 @@ static bool same_type(const tq_type *a, const tq_type *b)
     return same;
 }
 
-static tq_status check_port(const char *what, const tq_port *port, const tq_value *value)
+static tq_status check_port(const char *what, const tq_port *port, const tq_graph *graph,
+                            tq_value *value)
 {
+    if (!tq_graph_find_value(graph, port->name)) /* replaced by another one: it takes the name */
+        tq_value_set_name(value, port->name);
     const char *name = tq_value_name(value);
     if (strcmp(port->name, name) != 0)
         return tq_fail(TQ_ERR_CHECK, "%s '%s' of the network is '%s' now", what, port->name, name);
@@ -52,8 +56,9 @@ tq_status tq_interface_check(const tq_interface *before, const tq_graph *graph)
                        "the network had %d inputs and %d outputs, it has %d and %d now",
                        before->n_inputs, before->n_outputs, n_inputs, n_outputs);
     for (int i = 0; i < n_inputs; i++)
-        TQ_TRY(check_port("input", &before->ports[i], tq_graph_input(graph, i)));
+        TQ_TRY(check_port("input", &before->ports[i], graph, tq_graph_input(graph, i)));
     for (int i = 0; i < n_outputs; i++)
-        TQ_TRY(check_port("output", &before->ports[n_inputs + i], tq_graph_output(graph, i)));
+        TQ_TRY(
+            check_port("output", &before->ports[n_inputs + i], graph, tq_graph_output(graph, i)));
     return TQ_OK;
 }

@@ -82,12 +82,11 @@ bool tq_pattern_match_at(const tq_pattern *pattern, tq_graph *graph, tq_node *la
     return true;
 }
 
-static bool shares_node(const tq_match *a, const tq_match *b)
+static bool overlaps(const tq_node_set *taken, const tq_match *match)
 {
-    for (int i = 0; i < a->n_nodes; i++)
-        for (int k = 0; k < b->n_nodes; k++)
-            if (a->nodes[i] == b->nodes[k])
-                return true;
+    for (int i = 0; i < match->n_nodes; i++)
+        if (tq_node_set_has(taken, match->nodes[i]))
+            return true;
     return false;
 }
 
@@ -98,15 +97,15 @@ int tq_pattern_find(const tq_pattern *pattern, tq_graph *graph,
     int n = 0;
     size_t capacity = 0;
     tq_match *matches = NULL;
+    tq_node_set taken = { .arena = scratch };
     for (tq_node *node = tq_graph_first(graph); node; node = tq_node_next(node)) {
         tq_match match;
-        if (!tq_pattern_match_at(pattern, graph, node, &match) || (accept && !accept(&match)))
+        if (!tq_pattern_match_at(pattern, graph, node, &match) || (accept && !accept(&match)) ||
+            overlaps(&taken, &match))
             continue;
-        bool overlaps = false;
-        for (int i = 0; i < n && !overlaps; i++)
-            overlaps = shares_node(&match, &matches[i]);
-        if (!overlaps)
-            TQ_PUSH(scratch, matches, n, capacity, match);
+        TQ_PUSH(scratch, matches, n, capacity, match);
+        for (int i = 0; i < match.n_nodes; i++)
+            tq_node_set_add(&taken, match.nodes[i]);
     }
     *out_matches = matches;
     return n;

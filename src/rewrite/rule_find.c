@@ -1,47 +1,12 @@
 /* All matches of a rule that share no node, and what is told of them. */
+#include "rewrite/rewrite.h"
 #include "rewrite/rule_internal.h"
 
-/* A set of nodes: open addressing; membership only, never order. */
-typedef struct node_set {
-    size_t n, capacity;
-    const tq_node **slots;
-    tq_arena *arena;
-} node_set;
-
-static size_t slot_of(const node_set *set, const tq_node *node)
-{
-    size_t i = ((uintptr_t)node >> 4) * UINT64_C(0x9e3779b97f4a7c15) >> 20 & (set->capacity - 1);
-    while (set->slots[i] && set->slots[i] != node)
-        i = (i + 1) & (set->capacity - 1);
-    return i;
-}
-
-static bool contains(const node_set *set, const tq_node *node)
-{
-    return set->n && set->slots[slot_of(set, node)];
-}
-
-static void add(node_set *set, const tq_node *node)
-{
-    if ((set->n + 1) * 2 > set->capacity) {
-        node_set bigger = { .capacity = set->capacity ? set->capacity * 2 : 64,
-                            .arena = set->arena };
-        bigger.slots = TQ_NEW_N(set->arena, const tq_node *, bigger.capacity);
-        for (size_t i = 0; i < set->capacity; i++)
-            if (set->slots[i])
-                add(&bigger, set->slots[i]);
-        *set = bigger;
-    }
-    const size_t i = slot_of(set, node);
-    set->n += !set->slots[i];
-    set->slots[i] = node;
-}
-
-static bool overlaps(const node_set *taken, const tq_rule_found *found)
+static bool overlaps(const tq_node_set *taken, const tq_rule_found *found)
 {
     for (int k = 0; k < found->rule->n_nodes; k++)
         for (int i = 0; i < found->count[k]; i++)
-            if (contains(taken, found->nodes[k][i]))
+            if (tq_node_set_has(taken, found->nodes[k][i]))
                 return true;
     return false;
 }
@@ -49,7 +14,7 @@ static bool overlaps(const node_set *taken, const tq_rule_found *found)
 tq_status tq_rule_find_all(const tq_rule *rule, tq_graph *graph, tq_arena *arena, int *out_n,
                            tq_rule_found ***out)
 {
-    node_set taken = { .arena = arena };
+    tq_node_set taken = { .arena = arena };
     size_t capacity = 0;
     *out_n = 0;
     *out = NULL;
@@ -61,7 +26,7 @@ tq_status tq_rule_find_all(const tq_rule *rule, tq_graph *graph, tq_arena *arena
         TQ_PUSH(arena, *out, *out_n, capacity, found);
         for (int k = 0; k < rule->n_nodes; k++)
             for (int i = 0; i < found->count[k]; i++)
-                add(&taken, found->nodes[k][i]);
+                tq_node_set_add(&taken, found->nodes[k][i]);
     }
     return TQ_OK;
 }

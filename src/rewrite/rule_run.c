@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_ROUNDS = 1000, MAX_EDITS_PER_NODE = 16 };
-
 static void log_match(const char *name, const tq_rule_found *found, tq_arena *arena,
                       const tq_edit *edit)
 {
@@ -63,11 +61,20 @@ static tq_status run_round(const char *name, const tq_rule *rule, tq_graph *grap
     return n ? tq_graph_infer(graph) : TQ_OK;
 }
 
+/* The last node of the first match. */
+static const char *still_found(const tq_rule *rule, tq_graph *graph, tq_arena *arena)
+{
+    int n = 0;
+    tq_rule_found **all;
+    tq_status_drop(tq_rule_find_all(rule, graph, arena, &n, &all));
+    return n ? tq_node_name(all[0]->nodes[rule->n_nodes - 1][0]) : "";
+}
+
 static tq_status run_rule(const char *name, const tq_rule *rule, tq_graph *graph,
                           const tq_edit *edit, int *n_edits)
 {
-    const int64_t most = MAX_EDITS_PER_NODE * ((int64_t)tq_graph_n_nodes(graph) + MAX_ROUNDS);
-    for (int round = 0; round < MAX_ROUNDS; round++) {
+    const int64_t most = tq_edit_limit(graph);
+    for (int round = 0; round < TQ_EDIT_MAX_ROUNDS && *n_edits <= most; round++) {
         const int before = *n_edits;
         tq_arena *arena = tq_arena_create();
         const tq_status status = run_round(name, rule, graph, edit, arena, n_edits);
@@ -75,12 +82,13 @@ static tq_status run_rule(const char *name, const tq_rule *rule, tq_graph *graph
         TQ_TRY(status);
         if (*n_edits == before)
             return TQ_OK;
-        if (*n_edits > most)
-            break;
     }
-    return tq_fail(TQ_ERR_CHECK,
-                   "does not come to an end: %d edits; its replacement matches its own pattern",
-                   *n_edits);
+    tq_arena *arena = tq_arena_create();
+    const tq_status status =
+        tq_fail(TQ_ERR_CHECK, "does not come to an end: after %d edits it finds node '%s'",
+                *n_edits, still_found(rule, graph, arena));
+    tq_arena_destroy(arena);
+    return status;
 }
 
 tq_status tq_rule_run(const tq_editor *editor, const tq_rule *rule, tq_graph *graph,
