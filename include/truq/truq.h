@@ -18,6 +18,7 @@
 #include <truq/report.h>
 #include <truq/road.h>
 #include <truq/rule.h>
+#include <truq/tflite.h>
 #include <truq/train.h>
 #include <truq/zoo.h>
 

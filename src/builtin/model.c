@@ -2,19 +2,20 @@
 #include <truq/edit.h>
 #include <truq/model.h>
 #include <truq/onnx.h>
+#include <truq/tflite.h>
 
 #include <string.h>
 
 static tq_status check_dialect(const char *dialect)
 {
     static const char *const known[] = { "onnx", "nemo",      "quantlib", "deeploy",
-                                         "qdq",  "qoperator", "qonnx" };
+                                         "qdq",  "qoperator", "qonnx",    "tflite" };
     for (int i = 0; i < TQ_COUNT(known); i++)
         if (strcmp(dialect, known[i]) == 0)
             return TQ_OK;
     return tq_fail(TQ_ERR_VALUE,
                    "unknown dialect '%s'; known: onnx, nemo, quantlib, deeploy, qdq, qoperator, "
-                   "qonnx",
+                   "qonnx, tflite",
                    dialect);
 }
 
@@ -24,7 +25,8 @@ tq_status tq_model_load(const tq_registry *registry, const char *path, const cha
     if (dialect)
         TQ_TRY(check_dialect(dialect));
     tq_graph *graph = NULL;
-    TQ_TRY(tq_onnx_import(registry, path, &graph));
+    TQ_TRY(tq_tflite_is_file(path) ? tq_tflite_import(registry, path, &graph)
+                                   : tq_onnx_import(registry, path, &graph));
     if (dialect)
         tq_graph_set_meta(graph, "dialect", dialect);
     const tq_status status = tq_pipeline_run(registry, "lift", &graph, NULL);
