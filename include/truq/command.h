@@ -15,6 +15,9 @@
 extern "C" {
 #endif
 
+/** Exported by the command; absent, and never called, in a program without subcommands. */
+#define TQ_COMMAND_API __attribute__((visibility("default"), weak))
+
 typedef struct tq_command tq_command;
 
 /** One run of one subcommand. What is opened through it is closed after it, however it ends. */
@@ -135,18 +138,18 @@ typedef struct tq_option {
 /** Reads argv into the targets; options may stand before, between and after arguments, "--" ends
  *  them. TQ_ERR_USAGE says what is wrong. Answers --help: then cli->helped is set and the (empty)
  *  error only unwinds. */
-TQ_API tq_status tq_options_parse(tq_cli *cli, const tq_option *options);
+TQ_COMMAND_API tq_status tq_options_parse(tq_cli *cli, const tq_option *options);
 /** "a,b,c" as a NULL-terminated list; TQ_ERR_USAGE for an empty item. */
-TQ_API tq_status tq_options_split(tq_cli *cli, const char *option, const char *text,
-                                  const char *const **out_items);
+TQ_COMMAND_API tq_status tq_options_split(tq_cli *cli, const char *option, const char *text,
+                                          const char *const **out_items);
 /** A number in full, as options take it; false if `text` is none. */
-TQ_API bool tq_options_number(const char *text, double *out);
-TQ_API bool tq_options_integer(const char *text, int64_t *out);
+TQ_COMMAND_API bool tq_options_number(const char *text, double *out);
+TQ_COMMAND_API bool tq_options_integer(const char *text, int64_t *out);
 
 /* ---- printing ------------------------------------------------------------------------------ */
 
 /** To standard output; main finds out whether it arrived. */
-TQ_API void tq_print(const char *format, ...) TQ_PRINTF(1, 2);
+TQ_COMMAND_API void tq_print(const char *format, ...) TQ_PRINTF(1, 2);
 
 /** Progress of loops: a bar on a terminal, else plain lines: one an epoch, or every 10 % of what
  *  takes longer than a few seconds. */
@@ -158,38 +161,39 @@ typedef struct tq_meter {
     const char *last_phase;
     double last_time;
 } tq_meter;
-TQ_API tq_meter tq_meter_make(bool silent);
-TQ_API void tq_meter_show(void *meter, const tq_progress *progress); /* a tq_progress_fn */
+TQ_COMMAND_API tq_meter tq_meter_make(bool silent);
+TQ_COMMAND_API void tq_meter_show(void *meter, const tq_progress *progress); /* a tq_progress_fn */
 /** Takes the bar off the terminal. */
-TQ_API void tq_meter_clear(tq_meter *meter);
+TQ_COMMAND_API void tq_meter_clear(tq_meter *meter);
 
 /* ---- models, files, data ------------------------------------------------------------------- */
 
 /** Loads a model; *out_slot points to the graph, which calls may replace. Destroyed after the run.
  */
-TQ_API tq_status tq_cli_load(tq_cli *cli, const char *path, const char *dialect,
-                             tq_graph ***out_slot);
+TQ_COMMAND_API tq_status tq_cli_load(tq_cli *cli, const char *path, const char *dialect,
+                                     tq_graph ***out_slot);
 /** A slot for a graph that is made. */
-TQ_API tq_graph **tq_cli_slot(tq_cli *cli);
+TQ_COMMAND_API tq_graph **tq_cli_slot(tq_cli *cli);
 /** Could this file be written, could files be made in this folder (made later)? To be asked before
  *  long work. */
-TQ_API tq_status tq_cli_check_output(tq_cli *cli, const char *path);
-TQ_API tq_status tq_cli_check_folder(tq_cli *cli, const char *path);
+TQ_COMMAND_API tq_status tq_cli_check_output(tq_cli *cli, const char *path);
+TQ_COMMAND_API tq_status tq_cli_check_folder(tq_cli *cli, const char *path);
 /** Exports and says so. */
-TQ_API tq_status tq_cli_save(tq_cli *cli, const tq_graph *graph, const char *path);
+TQ_COMMAND_API tq_status tq_cli_save(tq_cli *cli, const tq_graph *graph, const char *path);
 
 /** Opens a dataset. `partition` NULL: `preferred` where the dataset is divided. Closed after the
  *  run. */
-TQ_API tq_status tq_cli_data(tq_cli *cli, const char *spec, const char *partition,
-                             tq_partition preferred, const tq_dataset **out_dataset);
+TQ_COMMAND_API tq_status tq_cli_data(tq_cli *cli, const char *spec, const char *partition,
+                                     tq_partition preferred, const tq_dataset **out_dataset);
 /** The dataset's validation or test part, NULL if it is not divided. */
-TQ_API tq_status tq_cli_held_out(tq_cli *cli, const char *spec, const tq_dataset **out_dataset);
+TQ_COMMAND_API tq_status tq_cli_held_out(tq_cli *cli, const char *spec,
+                                         const tq_dataset **out_dataset);
 
 /** The preset asked for, else the one the graph (or `other`, may be NULL) remembers, else the one
  *  the dataset implies; *out_name is what to remember. */
-TQ_API tq_status tq_cli_preset(tq_cli *cli, const char *asked, const tq_graph *graph,
-                               const tq_graph *other, const tq_dataset *data,
-                               const tq_preset **out_preset, const char **out_name);
+TQ_COMMAND_API tq_status tq_cli_preset(tq_cli *cli, const char *asked, const tq_graph *graph,
+                                       const tq_graph *other, const tq_dataset *data,
+                                       const tq_preset **out_preset, const char **out_name);
 
 #ifdef __cplusplus
 }

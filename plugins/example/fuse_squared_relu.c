@@ -26,11 +26,12 @@ static tq_status apply(tq_graph *graph, const tq_match *m)
 {
     tq_node *relu = m->nodes[RELU], *mul = m->nodes[MUL];
     tq_value *x = tq_node_input(relu, 0), *y;
+    const char *name = tq_value_name(tq_node_output(mul, 0));
     TQ_TRY(tq_graph_emit(graph, mul, "SquaredRelu", &x, 1, NULL, 0, &y));
     tq_value_redirect_consumers(tq_node_output(mul, 0), y);
     tq_graph_remove_node(graph, mul);
     tq_graph_remove_node(graph, relu);
-    tq_node_set_name(tq_value_producer(y), tq_node_name(mul)); /* free now */
+    tq_value_set_name(y, name); /* free now; an output of the network must keep its name */
     return TQ_OK;
 }
 

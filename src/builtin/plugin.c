@@ -57,9 +57,10 @@ static tq_status check(const tq_plugin *plugin)
         return tq_fail(TQ_ERR_FORMAT, "it exports no tq_plugin_main");
     if (plugin->abi_version != TQ_ABI_VERSION)
         return tq_fail(TQ_ERR_UNSUPPORTED,
-                       "it is built for version %lld of the plug-in interface, this truq has "
+                       "'%s' is built for version %lld of the plug-in interface, this truq has "
                        "version %d; build it again with these headers",
-                       (long long)plugin->abi_version, TQ_ABI_VERSION);
+                       plugin->name ? plugin->name : "", (long long)plugin->abi_version,
+                       TQ_ABI_VERSION);
     if (!plugin->name || !*plugin->name)
         return tq_fail(TQ_ERR_FORMAT, "it has no name");
     return TQ_OK;
