@@ -200,12 +200,12 @@ static tq_status make(conv_layer *l, const tq_conv_spec *spec)
     l->oc = spec->oc;
     l->groups = spec->groups;
     l->ic = spec->c / spec->groups;
-    l->variant = tq_strip_best();
     l->by_tap = l->groups > 1 || (l->window.dilation[2] > 1 && l->window.kernel[2] > 1);
     const int64_t taps = l->window.kernel[1] * (l->by_tap ? l->window.kernel[2] : 1);
     const int64_t bytes = l->by_tap ? l->ic : l->window.kernel[2] * pixel_of(spec);
     l->n_runs = taps;
     l->n_groups = (bytes + GROUP - 1) / GROUP;
+    l->variant = tq_strip_best(l->n_runs, l->n_groups);
     if (spec->requant) {
         if (!tq_conv_spec_find_exact(spec, &l->window, l->ic, &exact))
             return tq_fail(TQ_ERR_UNSUPPORTED, "requantisation needs more than high words");
@@ -318,10 +318,10 @@ static void store_plain(const job *j, const block *b, const int32_t *sums, int64
 }
 
 /** Cuts a row into strips of nearly equal length. */
-static void run_row(const job *j, const block *b, const row *r)
+static void run_row(const job *j, const block *b, const row *r, int *configured)
 {
     const conv_layer *l = j->l;
-    int32_t sums[TQ_STRIP_PIXELS * TQ_BLOCK_CHANNELS];
+    _Alignas(64) int32_t sums[TQ_STRIP_PIXELS * TQ_BLOCK_CHANNELS];
     const int64_t most = l->variant->most_pixels[b->n_vectors];
     const int64_t n_strips = (r->n_pixels + most - 1) / most;
     tq_strip s = { .x = r->x + b->group * l->ic,
@@ -335,6 +335,7 @@ static void run_row(const job *j, const block *b, const row *r)
                    .y = l->base.is_out_plain ? NULL : r->y + b->first,
                    .y_step = l->base.out.pixel,
                    .n_channels = b->n_channels,
+                   .configured = configured,
                    .sums = l->base.is_out_plain ? sums : NULL };
     const int64_t shorter = r->n_pixels / n_strips, n_longer = r->n_pixels % n_strips;
     int64_t pixel = r->first;
@@ -356,6 +357,7 @@ static void run_piece(void *context, int64_t i, int worker)
     const job *j = context;
     const conv_layer *l = j->l;
     int64_t first_row, end_row, first_block, end_block;
+    int configured = 0;
     tq_shard_range(l->n_rows, l->row_pieces, i / l->block_pieces, &first_row, &end_row);
     tq_shard_range(l->n_blocks, l->block_pieces, i % l->block_pieces, &first_block, &end_block);
     for (int64_t k = first_row; k < end_row && first_block == 0 && !l->is_merged; k++)
@@ -364,8 +366,10 @@ static void run_piece(void *context, int64_t i, int worker)
     for (int64_t b = first_block; b < end_block; b++)
         for (int64_t k = first_row; k < end_row; k++) {
             const row r = find_row(j, k);
-            run_row(j, &l->blocks[b], &r);
+            run_row(j, &l->blocks[b], &r, &configured);
         }
+    if (l->variant->end)
+        l->variant->end();
 }
 
 static void run(const tq_layer *layer, const tq_layer_run *run_)

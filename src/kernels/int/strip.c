@@ -49,20 +49,35 @@ static void run(int n_vectors, int n_pixels, const tq_strip *s)
     }
 }
 
+enum {
+    AVX512 = TQ_CPU_AVX512F | TQ_CPU_AVX512BW | TQ_CPU_AVX512VL | TQ_CPU_AVX512DQ,
+};
+
 const tq_strip_variant tq_strip_variants[] = {
-    { "avx512vnni",
-      TQ_CPU_AVX512F | TQ_CPU_AVX512BW | TQ_CPU_AVX512VL | TQ_CPU_AVX512DQ | TQ_CPU_AVX512VNNI,
-      { 0, 12, 12, 8, 6 },
-      tq_strip_run_avx512vnni },
-    { "avx2", TQ_CPU_AVX2 | TQ_CPU_FMA, { 0, 4, 4, 4, 4 }, tq_strip_run_avx2 },
-    { "reference", 0, { 0, 4, 4, 4, 4 }, run },
+    { .name = "amx",
+      .needs = AVX512 | TQ_CPU_AMX_INT8,
+      .most_pixels = { 0, 16, 16, 16, 16 },
+      .least_groups = 8,
+      .least_work = 16,
+      .run = tq_strip_run_amx,
+      .end = tq_strip_end_amx },
+    { .name = "avx512vnni",
+      .needs = AVX512 | TQ_CPU_AVX512VNNI,
+      .most_pixels = { 0, 12, 12, 8, 6 },
+      .run = tq_strip_run_avx512vnni },
+    { .name = "avx2",
+      .needs = TQ_CPU_AVX2 | TQ_CPU_FMA,
+      .most_pixels = { 0, 4, 4, 4, 4 },
+      .run = tq_strip_run_avx2 },
+    { .name = "reference", .most_pixels = { 0, 4, 4, 4, 4 }, .run = run },
     { 0 },
 };
 
-const tq_strip_variant *tq_strip_best(void)
+const tq_strip_variant *tq_strip_best(int64_t n_runs, int64_t n_groups)
 {
     const tq_strip_variant *v = tq_strip_variants;
-    while ((v->needs & tq_cpu_flags()) != v->needs)
+    while ((v->needs & tq_cpu_flags()) != v->needs || n_groups < v->least_groups ||
+           n_runs * n_groups < v->least_work)
         v++;
     return v;
 }
@@ -116,8 +131,8 @@ bool tq_requant_exact_find(const tq_requant_spec *spec, int64_t n_channels, cons
         (tq_requant_common){ (int)(spec->shift + out->up - 32), (uint8_t)(spec->q_min + moved),
                              (uint8_t)(spec->q_max + moved) };
     for (int64_t c = 0; c < n_channels; c++) {
-        const __int128 m = (__int128)tq_requant_spec_entry(spec->multiplier, c) << out->up;
-        const __int128 a = ((__int128)tq_requant_spec_entry(spec->addend, c) << out->up) +
+        const __int128 m = (__int128)tq_requant_spec_entry(spec->multiplier, c) * (1LL << out->up);
+        const __int128 a = (__int128)tq_requant_spec_entry(spec->addend, c) * (1LL << out->up) +
                            ((__int128)moved << (spec->shift + out->up));
         const __int128 most = magnitude(m) * largest[c] + magnitude(a);
         if (m < INT32_MIN || m > INT32_MAX || most > INT64_MAX)

@@ -9,7 +9,7 @@
 
 #include "kernels/kernels.h"
 
-enum { TQ_BLOCK_CHANNELS = 64, TQ_VECTOR = 16, TQ_BLOCK_VECTORS = 4, TQ_STRIP_PIXELS = 12 };
+enum { TQ_BLOCK_CHANNELS = 64, TQ_VECTOR = 16, TQ_BLOCK_VECTORS = 4, TQ_STRIP_PIXELS = 16 };
 
 /** Channel of a block at place p = 16 j + i. */
 static inline int tq_block_channel(int n_vectors, int p)
@@ -46,20 +46,29 @@ typedef struct tq_strip {
     const tq_requant_common *requant;
     uint8_t *y;
     int64_t y_step;
-    int n_channels; /* of the block that exist */
-    int32_t *sums;  /* not NULL: [n_pixels][64] by place go here, nothing to y */
+    int n_channels;  /* of the block that exist */
+    int *configured; /* pixels for which the variant is set up; 0 before the first strip of a layer
+                      */
+    int32_t *sums;   /* not NULL: [n_pixels][64] by place go here, nothing to y */
 } tq_strip;
 
 typedef struct tq_strip_variant {
     const char *name;
     unsigned needs;
     int most_pixels[TQ_BLOCK_VECTORS + 1]; /* by number of vectors */
+    int64_t least_groups;                  /* in a run, and .. */
+    int64_t least_work;                    /* .. in all runs, to be worth it */
     void (*run)(int n_vectors, int n_pixels, const tq_strip *strip);
+    void (*end)(void); /* after the last strip on a thread, or NULL */
 } tq_strip_variant;
 
 /** Best first; the last needs nothing. Ends with a row without a name. */
 extern const tq_strip_variant tq_strip_variants[];
-const tq_strip_variant *tq_strip_best(void);
+/** The best for windows of so many runs of so many groups. */
+const tq_strip_variant *tq_strip_best(int64_t n_runs, int64_t n_groups);
+
+void tq_strip_run_amx(int n_vectors, int n_pixels, const tq_strip *strip);
+void tq_strip_end_amx(void);
 
 void tq_strip_run_avx512vnni(int n_vectors, int n_pixels, const tq_strip *strip);
 void tq_strip_run_avx2(int n_vectors, int n_pixels, const tq_strip *strip);

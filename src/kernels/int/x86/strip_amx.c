@@ -1,0 +1,134 @@
+/* Strips with AMX: tiles of 16 pixels by 16 channels, 64 taps at a time (tdpbusd: u8 by i8, modulo
+ * 2^32, as everywhere). Tiles 0 .. 3 hold sums, 4 and 5 full steps of pixels and weights, 6 and 7
+ * what is left of a run. Sums go through memory to the vectors that requantise them. */
+#include "kernels/int/x86/requant_avx512.h"
+
+#include <string.h>
+
+enum { STEP = 16 /* groups */, ROW = 64 /* bytes of a tile row */ };
+
+/** Palette 1 (Intel 64 and IA-32 Architectures Software Developer's Manual, LDTILECFG). */
+typedef struct shapes {
+    uint8_t palette, start_row, reserved[14];
+    uint16_t row_bytes[16];
+    uint8_t rows[16];
+} shapes;
+
+static void configure(int n_pixels, int n_left)
+{
+    shapes s = { .palette = 1 };
+    for (int i = 0; i < 4; i++) {
+        s.row_bytes[i] = ROW;
+        s.rows[i] = (uint8_t)n_pixels;
+    }
+    s.row_bytes[4] = s.row_bytes[5] = s.row_bytes[7] = ROW;
+    s.rows[4] = s.rows[6] = (uint8_t)n_pixels;
+    s.rows[5] = STEP;
+    s.row_bytes[6] = (uint16_t)(n_left ? 4 * n_left : ROW);
+    s.rows[7] = (uint8_t)(n_left ? n_left : STEP);
+    _tile_loadconfig(&s);
+}
+
+/** One step: pixels in tile a, weights by tile b. */
+#define MULTIPLY(a, b, at, w)                                                                      \
+    do {                                                                                           \
+        _tile_loadd(a, at, (size_t)s->x_step);                                                     \
+        _tile_loadd(b, w, w_step);                                                                 \
+        _tile_dpbusd(0, a, b);                                                                     \
+        if (n_vectors > 1) {                                                                       \
+            _tile_loadd(b, (w) + 64, w_step);                                                      \
+            _tile_dpbusd(1, a, b);                                                                 \
+        }                                                                                          \
+        if (n_vectors > 2) {                                                                       \
+            _tile_loadd(b, (w) + 128, w_step);                                                     \
+            _tile_dpbusd(2, a, b);                                                                 \
+        }                                                                                          \
+        if (n_vectors > 3) {                                                                       \
+            _tile_loadd(b, (w) + 192, w_step);                                                     \
+            _tile_dpbusd(3, a, b);                                                                 \
+        }                                                                                          \
+    } while (0)
+
+/** Sums [n_pixels][64] by place. */
+TQ_INLINE void multiply(const int n_vectors, const tq_strip *s, int32_t *sums)
+{
+    const int8_t *w = s->w;
+    const size_t w_step = (size_t)n_vectors * 64;
+    const int32_t *bias = s->constants->bias;
+    _tile_loadd(0, bias, 0);
+    if (n_vectors > 1)
+        _tile_loadd(1, bias + 16, 0);
+    if (n_vectors > 2)
+        _tile_loadd(2, bias + 32, 0);
+    if (n_vectors > 3)
+        _tile_loadd(3, bias + 48, 0);
+    const int64_t n_full = s->n_groups / STEP, n_left = s->n_groups % STEP;
+    for (int64_t r = 0; r < s->n_runs; r++) {
+        const uint8_t *x = s->x + s->runs[r];
+        for (int64_t k = 0; k < n_full; k++, x += 4 * STEP, w += STEP * w_step)
+            MULTIPLY(4, 5, x, w);
+        if (n_left) {
+            MULTIPLY(6, 7, x, w);
+            w += (size_t)n_left * w_step;
+        }
+    }
+    const size_t row = TQ_BLOCK_CHANNELS * sizeof *sums;
+    _tile_stored(0, sums, row);
+    if (n_vectors > 1)
+        _tile_stored(1, sums + 16, row);
+    if (n_vectors > 2)
+        _tile_stored(2, sums + 32, row);
+    if (n_vectors > 3)
+        _tile_stored(3, sums + 48, row);
+}
+
+TQ_INLINE void requantize(const int n_vectors, int n_pixels, const tq_strip *s, const int32_t *sums)
+{
+    const __m128i shift = _mm_cvtsi32_si128(s->requant->shift);
+    const __mmask64 live = ~0ull >> (64 - s->n_channels);
+    const __m512i q_min = _mm512_set1_epi8((char)s->requant->q_min);
+    const __m512i q_max = _mm512_set1_epi8((char)s->requant->q_max);
+    tq_vector_constants c[TQ_BLOCK_VECTORS];
+#pragma GCC unroll 4
+    for (int j = 0; j < n_vectors; j++)
+        c[j] = tq_vector_constants_load(s->constants, j);
+    for (int p = 0; p < n_pixels; p++) {
+        __m512i v[TQ_BLOCK_VECTORS];
+#pragma GCC unroll 4
+        for (int j = 0; j < n_vectors; j++)
+            v[j] = tq_requantize_vector(
+                _mm512_load_si512(sums + p * TQ_BLOCK_CHANNELS + j * TQ_VECTOR), &c[j], shift);
+        const __m512i q = tq_narrow_vectors(n_vectors, v);
+        _mm512_mask_storeu_epi8(s->y + p * s->y_step, live,
+                                _mm512_min_epu8(_mm512_max_epu8(q, q_min), q_max));
+    }
+}
+
+TQ_INLINE void strip(const int n_vectors, int n_pixels, const tq_strip *s)
+{
+    _Alignas(64) int32_t sums[TQ_STRIP_PIXELS * TQ_BLOCK_CHANNELS];
+    multiply(n_vectors, s, s->sums ? s->sums : sums);
+    if (!s->sums)
+        requantize(n_vectors, n_pixels, s, sums);
+}
+
+void tq_strip_run_amx(int n_vectors, int n_pixels, const tq_strip *s)
+{
+    if (*s->configured != n_pixels) {
+        configure(n_pixels, (int)(s->n_groups % STEP));
+        *s->configured = n_pixels;
+    }
+    if (n_vectors == 4)
+        strip(4, n_pixels, s);
+    else if (n_vectors == 3)
+        strip(3, n_pixels, s);
+    else if (n_vectors == 2)
+        strip(2, n_pixels, s);
+    else
+        strip(1, n_pixels, s);
+}
+
+void tq_strip_end_amx(void)
+{
+    _tile_release();
+}
