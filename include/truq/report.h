@@ -59,6 +59,10 @@ TQ_API const char *tq_report_proof(const tq_proof_row *rows, int n, bool proven,
 /** What a target can run, node by node. */
 TQ_API const char *tq_report_feasibility(const tq_feasibility *feasibility, bool json, tq_arena *arena);
 
+/** The parts of a network (`files`: a name for each) and what crosses between them. */
+TQ_API const char *tq_report_parts(const tq_graph *graph, const tq_parts *parts, const char *const *files, bool json,
+                                   tq_arena *arena);
+
 /** All entries of a kind: name, brief, source; of operators also what they have and lack (reference, gradient, integer rule,
  *  bounds, kernels). */
 TQ_API const char *tq_report_list(const tq_registry *registry, tq_kind kind, bool json, tq_arena *arena);

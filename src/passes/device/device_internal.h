@@ -47,6 +47,8 @@ int tq_index_find(const tq_index *index, const void *key);
 
 /* Bits of one element as the target stores it: a quantiser's, the dtype's, else 8. */
 int tq_stored_bits(const tq_value *value);
+/* Does it hold codes, or reals on a quantiser's grid? */
+bool tq_is_on_grid(const tq_value *value);
 /* Bytes of one sample (an unknown dim is 1). */
 int64_t tq_stored_bytes(const tq_value *value);
 /* A constant as `reader`, which reads it, has it stored: with the bits of a quantiser, a float as a

@@ -27,13 +27,30 @@ static const tq_node *fake_of(const tq_value *value)
     return only;
 }
 
+/* The quantiser whose codes the value holds, through what only moves them; NULL. */
+static const tq_node *grid_of(const tq_value *value)
+{
+    const tq_node *fake = fake_of(value);
+    if (fake || !tq_fake_is_quantized(value))
+        return fake;
+    const tq_node *node = tq_value_producer(value);
+    while (node && !tq_node_is(node, "FakeQuantize"))
+        node = tq_value_producer(tq_node_input(node, 0));
+    return node;
+}
+
+bool tq_is_on_grid(const tq_value *value)
+{
+    return !tq_dtype_is_float(tq_value_type(value)->dtype) || grid_of(value);
+}
+
 int tq_stored_bits(const tq_value *value)
 {
     const tq_type *type = tq_value_type(value);
     if (!tq_dtype_is_float(type->dtype))
         return type->dtype == TQ_U4 || type->dtype == TQ_I4 ? 4
                                                             : 8 * (int)tq_dtype_size(type->dtype);
-    const tq_node *fake = fake_of(value);
+    const tq_node *fake = grid_of(value);
     return fake ? bits_of_levels(tq_attr_int(tq_node_attrs(fake), "n_levels")) : 8;
 }
 

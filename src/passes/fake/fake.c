@@ -205,9 +205,17 @@ void tq_fake_ends(const tq_graph *graph, const tq_node **out_first, const tq_nod
     }
 }
 
+bool tq_fake_is_on_cpu(const tq_node *node)
+{
+    const char *device = tq_node_meta(node, "device");
+    return device && strcmp(device, "cpu") == 0;
+}
+
 const tq_slot_spec *tq_fake_spec(const tq_recipe *recipe, const tq_node *node, tq_slot slot)
 {
     const tq_node *first = NULL, *last = NULL;
+    if (node && tq_fake_is_on_cpu(node))
+        return NULL;
     if (node)
         tq_fake_ends(tq_node_graph(node), &first, &last);
     const tq_slot_spec *spec =

@@ -54,7 +54,10 @@ bool tq_fake_feeds_quantized_activation(const tq_value *sum);
 /* First and last linear operators, for filters. */
 void tq_fake_ends(const tq_graph *graph, const tq_node **out_first, const tq_node **out_last);
 
-/* Spec for a slot of a node, NULL if the recipe leaves it alone. */
+/* Is the node assigned to the cpu (assign-devices)? Then it stays float. */
+bool tq_fake_is_on_cpu(const tq_node *node);
+
+/* Spec for a slot of a node, NULL if the recipe or the assignment of devices leaves it alone. */
 const tq_slot_spec *tq_fake_spec(const tq_recipe *recipe, const tq_node *node, tq_slot slot);
 
 /* A linear operator with a constant weight. */

@@ -57,6 +57,15 @@ const tq_editor tq_editor_quantize_concats = {
     .run = run_concats,
 };
 
+/* What the cpu reads stays real: quantize-borders serves the others. */
+static bool is_read_by_cpu(const tq_value *x)
+{
+    for (int i = 0; i < tq_value_n_consumers(x); i++)
+        if (tq_fake_is_on_cpu(tq_value_consumer(x, i)))
+            return true;
+    return false;
+}
+
 /* Graph inputs: where reals become codes. */
 static tq_status run_inputs(tq_graph *graph, const tq_edit *edit)
 {
@@ -65,7 +74,8 @@ static tq_status run_inputs(tq_graph *graph, const tq_edit *edit)
     const tq_slot_spec *spec = tq_fake_spec(recipe, NULL, TQ_SLOT_INPUT);
     for (int i = 0; spec && i < tq_graph_n_inputs(graph); i++) {
         tq_value *x = tq_graph_input(graph, i);
-        if (tq_value_type(x)->dtype == TQ_F32 && tq_value_n_consumers(x) && !tq_fake_is_placed(x))
+        if (tq_value_type(x)->dtype == TQ_F32 && tq_value_n_consumers(x) && !tq_fake_is_placed(x) &&
+            !is_read_by_cpu(x))
             TQ_TRY(tq_fake_insert(graph, x, TQ_SLOT_INPUT, spec, edit));
     }
     return TQ_OK;

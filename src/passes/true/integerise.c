@@ -156,6 +156,8 @@ static tq_status run(tq_graph *graph, const tq_edit *edit)
         return tq_fail(TQ_ERR_STATE, "needs the options of a conversion");
     TQ_TRY(tq_true_walk(graph, edit->true_options, edit));
     tq_graph_set_meta(graph, "stage", edit->true_options->partial ? "partial" : "true");
+    if (edit->true_options->partial) /* its QuantizeLinear nodes are to be taken as they stand */
+        tq_graph_set_meta(graph, "dialect", "onnx");
     return tq_graph_infer(graph);
 }
 
