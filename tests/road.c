@@ -45,13 +45,18 @@ tq_graph *road_build(const char *zoo, double capacity, int64_t c, int64_t h, int
 
 void road_fake(tq_graph **graph, const char *recipe_name)
 {
-    const tq_registry *registry = check_registry();
     tq_arena *arena = tq_arena_create();
     const tq_recipe *recipe;
-    CHECK_OK(tq_recipe_load(registry, recipe_name, arena, &recipe));
+    CHECK_OK(tq_recipe_load(check_registry(), recipe_name, arena, &recipe));
+    road_fake_with(graph, recipe);
+    tq_arena_destroy(arena);
+}
+
+void road_fake_with(tq_graph **graph, const tq_recipe *recipe)
+{
+    const tq_registry *registry = check_registry();
     const tq_edit edit = { .registry = registry, .recipe = recipe };
     CHECK_OK(tq_pipeline_run(registry, recipe->pipeline, graph, &edit));
-    tq_arena_destroy(arena);
     tq_dataset *data = road_random_data(*graph, 16, 11);
     CHECK_OK(tq_calibrate(*graph, &(tq_calibrate_options){ .registry = registry, .data = data, .batch = 8,
                                                            .n_threads = 1 }));

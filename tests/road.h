@@ -11,6 +11,7 @@ tq_dataset *road_random_data(const tq_graph *graph, int64_t n, uint64_t seed);
 tq_graph *road_build(const char *zoo, double capacity, int64_t c, int64_t h, int64_t w);
 /* In place: f2f with a recipe, calibration on random data. */
 void road_fake(tq_graph **graph, const char *recipe);
+void road_fake_with(tq_graph **graph, const tq_recipe *recipe);
 /* What a backend allows of a requantisation. */
 tq_requant_limits road_limits(const char *backend);
 /* In place: f2t for a backend. */

@@ -162,10 +162,10 @@ static void check_outputs_close(const tq_graph *fake, const tq_graph *integer)
     road_run_close(&t);
 }
 
-static void walk_graph(tq_graph *graph, const char *recipe)
+static void walk_with(tq_graph *graph, const tq_recipe *recipe)
 {
     check_survives_onnx(graph, "float");
-    road_fake(&graph, recipe);
+    road_fake_with(&graph, recipe);
     CHECK_OK(tq_graph_verify(graph));
     check_survives_onnx(graph, "fake");
     tq_graph *fake = tq_graph_clone(graph);
@@ -175,11 +175,23 @@ static void walk_graph(tq_graph *graph, const char *recipe)
     check_survives_onnx(graph, "true");
     check_engines(graph);
     check_outputs_close(fake, graph);
-    if (strcmp(recipe, "pact8-floor") !=
-        0) /* a floor in f32 may drop a code that lies on its grid */
+    const bool floors = strcmp(recipe->entry.name, "pact8-floor") == 0;
+    if (!floors) /* in f32 a floor may drop a code that lies on its grid */
         check_agrees(fake, graph);
     tq_graph_destroy(fake);
     tq_graph_destroy(graph);
+}
+
+static const tq_recipe *recipe_of(const char *name)
+{
+    const tq_entry *entry;
+    CHECK_OK(tq_registry_find(check_registry(), TQ_KIND_RECIPE, name, &entry));
+    return (const tq_recipe *)(const void *)entry;
+}
+
+static void walk_graph(tq_graph *graph, const char *recipe)
+{
+    walk_with(graph, recipe_of(recipe));
 }
 
 static void walk(const char *zoo, double capacity, int64_t c, int64_t h, int64_t w)
@@ -237,4 +249,45 @@ TEST(relu6_walks_the_road)
                                              .activation = "relu6" },
                           &graph));
     walk_graph(graph, "pact8");
+}
+
+/* pact8 with another range on weights, or on everything else. */
+static void walk_range(const char *zoo, int64_t side, const char *range, bool weights)
+{
+    tq_recipe recipe = *recipe_of("pact8");
+    tq_recipe_rule rules[16];
+    CHECK(recipe.n_rules <= TQ_COUNT(rules));
+    memcpy(rules, recipe.rules, (size_t)recipe.n_rules * sizeof *rules);
+    for (int i = 0; i < recipe.n_rules; i++) {
+        if ((rules[i].slot == TQ_SLOT_WEIGHT) != weights)
+            continue;
+        CHECK_OK(tq_range_parse(range, &rules[i].spec.range));
+        rules[i].spec.unsigned_if_positive = false;
+    }
+    recipe.rules = rules;
+    walk_with(road_build(zoo, 0.25, 3, side, side), &recipe);
+}
+
+/* Zero points everywhere: on inputs, where padding must write them, and behind every activation. */
+TEST(free_offsets_walk_the_road)
+{
+    walk_range("resnet8", 16, "bitwidth:8", false);
+    walk_range("mobilenet_v2", 32, "bitwidth:8", false);
+}
+
+TEST(weights_with_zero_points_walk_the_road)
+{
+    walk_range("resnet8", 16, "bitwidth:8", true);
+}
+
+TEST(narrow_weights_walk_the_road)
+{
+    walk_range("resnet8", 16, "bitwidth:4,signed:true", true);
+    walk_range("resnet8", 16, "ternary", true);
+    walk_range("mobilenet_v1", 32, "binary", true);
+}
+
+TEST(narrow_activations_walk_the_road)
+{
+    walk_range("resnet8", 16, "bitwidth:4,signed:true", false);
 }

@@ -178,6 +178,32 @@ TEST(a_shared_weight_serves_two_layers)
     release(&p);
 }
 
+/* Channels that training killed: gamma is 0, or all weights are. */
+TEST(dead_channels_are_constants)
+{
+    check_agrees(
+        X "const f: f32[2,3,1,1] = {1, -1, 0.5, 0, 0, 0} const s: f32[2] = {0.01, "
+          "0.000000059604645} const z: f32[2] = 0\n"
+          "w = FakeQuantize(f, s, z) [quantizer=\"fixed\", q_min=-128, axis=0]\n c = Conv(q, w)\n"
+          "const g: f32[2] = {0, 1} const b: f32[2] = {0.5, -0.25} const v: f32[2] = 1\n n = "
+          "BatchNormalization(c, g, b, b, v)\n" FQ("y", "n", "0.015", "0", "-128"));
+}
+
+TEST(a_batch_norm_alone_is_a_requantisation)
+{
+    check_agrees(X
+                 "const g: f32[3] = {1, -2, 0.5} const b: f32[3] = {0.5, -0.25, 1} const v: f32[3] "
+                 "= 1\n n = BatchNormalization(q, g, b, b, v)\n" FQ("y", "n", "0.03", "0", "-128"));
+}
+
+TEST(a_batch_norm_before_a_linear_operator_needs_codes)
+{
+    check_refused(X W
+                  "const g: f32[3] = {1, -2, 0.5} const v: f32[3] = 1\n n = BatchNormalization(q, "
+                  "g, g, g, v)\n c = Conv(n, w)\n" FQ("y", "c", "0.03", "0", "-128"),
+                  "put a");
+}
+
 /* ---- functions ---- */
 
 TEST(functions_become_tables)
@@ -330,6 +356,52 @@ TEST(padding_by_pad_writes_the_zero_point)
     check_agrees("input x: f32[?,2,4]\n" FQ(
         "q", "x", "0.02", "4",
         "-128") "const pads: i64[6] = {0,0,1,0,0,2}\n p = Pad(q, pads)\n z = Neg(p)");
+}
+
+TEST(slices_and_gathers_keep_codes)
+{
+    check_agrees("input x: f32[?,4,6]\n" FQ(
+        "q", "x", "0.02", "4", "-128") "const a: i64[1] = 1 const b: i64[1] = 6 const axis: i64[1] "
+                                       "= 2 const step: i64[1] = 2\n"
+                                       "s = Slice(q, a, b, axis, step)\n const i: i64[3] = {3, 0, "
+                                       "-1}\n g = Gather(s, i) [axis=1]\n");
+}
+
+TEST(larger_and_smaller_of_two_compare_codes)
+{
+    check_agrees("input a: f32[?,8]\n input b: f32[?,8]\n" FQ("p", "a", "0.02", "4", "-128")
+                     FQ("q", "b", "0.02", "4", "-128") "m = Max(p, q)\n n = Min(p, m)\n" FQ(
+                         "y", "n", "0.03", "0", "-128"));
+    check_refused(
+        "input a: f32[?,8]\n input b: f32[?,8]\n" FQ("p", "a", "0.02", "4", "-128")
+            FQ("q", "b", "0.03", "4", "-128") "m = Max(p, q)\n" FQ("y", "m", "0.03", "0", "-128"),
+        "operands need one equal scale");
+}
+
+/* A bound waits for the next quantiser, through what keeps the order of codes; what does arithmetic
+ * cannot wait. */
+TEST(a_bound_waits_for_the_next_quantiser)
+{
+    const char *relu =
+        X WEIGHT("w", "f32[4,3,3,3]", "1", "0.01", "-1") "c = Conv(q, w)\n r = Relu(c)\n";
+    char text[3000];
+    snprintf(text, sizeof text, "%sm = MaxPool(r) [kernel_shape=[2,2]]\n%s", relu,
+             FQ("y", "m", "0.02", "0", "0"));
+    check_agrees(text);
+    snprintf(text, sizeof text, "%sm = AveragePool(r) [kernel_shape=[2,2]]\n%s", relu,
+             FQ("y", "m", "0.02", "0", "0"));
+    check_refused(text, "a clip on input 'r' is not requantised yet; put a FakeQuantize on it");
+}
+
+TEST(bounds_that_do_not_start_at_zero_are_kept)
+{
+    check_agrees(
+        X W
+        "const lo: f32[] = -0.7 const hi: f32[] = 1.3\n c = Conv(q, w)\n r = Clip(c, lo, hi)\n" FQ(
+            "y", "r", "0.02", "10", "-128"));
+    check_agrees(
+        X W
+        "const lo: f32[] = -0.7 const hi: f32[] = 1.3\n c = Conv(q, w)\n r = Clip(c, lo, hi)\n");
 }
 
 /* ---- products ---- */

@@ -1,0 +1,23 @@
+/* Shapes that exporters compute. */
+#include "edits.h"
+
+TEST(a_channel_shuffle_with_a_symbolic_batch_has_constant_shapes)
+{
+    edits_check(
+        "canonicalise-shapes",
+        "input x: f32[?,4,3,3]  s = Shape(x)  const zero: i64[1] = {0}  const one: i64[1] = {1} "
+        "n = Gather(s, zero)  c = Gather(s, one)  const two: i64[1] = {2}  h = Div(c, two) "
+        "const plane: i64[2] = {3,3}  t = Concat(n, two, h, plane) [axis=0] "
+        "y = Reshape(x, t)",
+        "input x: f32[?,4,3,3]  const t: i64[5] = {-1,2,2,3,3}  y = Reshape(x, t)", 0);
+}
+
+TEST(a_shape_with_two_unknown_sizes_stays_computed)
+{
+    edits_check_none("canonicalise-shapes", "input x: f32[?,4,?]  s = Shape(x)  y = Reshape(x, s)");
+}
+
+TEST(a_shape_that_is_an_output_stays_computed)
+{
+    edits_check_none("canonicalise-shapes", "input x: f32[2,4]  y = Shape(x)");
+}
