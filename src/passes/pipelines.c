@@ -4,7 +4,8 @@
 const tq_pipeline tq_pipeline_canonicalise = {
     .entry = { .name = "canonicalise", .brief = "one spelling for what exporters write in many" },
     .editors = (const char *const[]){ "remove-identity", "fold-constants", "canonicalise-flatten",
-                                      "canonicalise-shapes", "canonicalise-activations", NULL },
+                                      "canonicalise-shapes", "fuse-functions",
+                                      "canonicalise-activations", NULL },
 };
 
 const tq_pipeline tq_pipeline_fold = {
@@ -16,7 +17,7 @@ const tq_pipeline tq_pipeline_f2f = {
     .entry = { .name = "f2f", .brief = "float to fake-quantised" },
     .editors =
         (const char *const[]){ "remove-identity", "fold-constants", "canonicalise-flatten",
-                               "canonicalise-shapes", "canonicalise-activations",
+                               "canonicalise-shapes", "fuse-functions", "canonicalise-activations",
                                "linear-bias-into-bn", "quantize-weights", "quantize-slots",
                                "quantize-activations", "split-bias", "harmonise-adds",
                                "quantize-pools", "quantize-concats", "quantize-inputs",
@@ -28,11 +29,11 @@ const tq_pipeline tq_pipeline_f2f_folded = {
                .brief = "float to fake-quantised, batch norms folded into convolutions first" },
     .editors =
         (const char *const[]){ "remove-identity", "fold-constants", "canonicalise-flatten",
-                               "canonicalise-shapes", "canonicalise-activations", "fold-batchnorm",
-                               "quantize-weights", "quantize-slots", "quantize-activations",
-                               "split-bias", "harmonise-adds", "quantize-pools", "quantize-concats",
-                               "quantize-inputs", "interpose-quantizers", "share-grids",
-                               "fuse-activations", NULL },
+                               "canonicalise-shapes", "fuse-functions", "canonicalise-activations",
+                               "fold-batchnorm", "quantize-weights", "quantize-slots",
+                               "quantize-activations", "split-bias", "harmonise-adds",
+                               "quantize-pools", "quantize-concats", "quantize-inputs",
+                               "interpose-quantizers", "share-grids", "fuse-activations", NULL },
 };
 
 const tq_pipeline tq_pipeline_f2t = {

@@ -9,7 +9,7 @@ TEST(a_channel_shuffle_with_a_symbolic_batch_has_constant_shapes)
         "n = Gather(s, zero)  c = Gather(s, one)  const two: i64[1] = {2}  h = Div(c, two) "
         "const plane: i64[2] = {3,3}  t = Concat(n, two, h, plane) [axis=0] "
         "y = Reshape(x, t)",
-        "input x: f32[?,4,3,3]  const t: i64[5] = {-1,2,2,3,3}  y = Reshape(x, t)", 0);
+        "input x: f32[?,4,3,3]  const t_1: i64[5] = {-1,2,2,3,3}  y = Reshape(x, t_1)", 0);
 }
 
 TEST(a_shape_with_two_unknown_sizes_stays_computed)
