@@ -376,11 +376,54 @@ static void reference(const tq_op_run *run)
     }
 }
 
+/** The size along one axis as a whole number; false if scale * dim is none. */
+static bool whole_size(const tq_type *x, int axis, double scale, int64_t *out_size)
+{
+    const double size = scale * (double)x->dims[axis];
+    *out_size = (int64_t)rint(size);
+    return x->dims[axis] > 0 && fabs(size - rint(size)) <= 1e-4 && size >= 1.0 && size < 0x1p40;
+}
+
+/** Scales are floats, which an integer network may not hold: the sizes that they make say the same. */
+static tq_status scales_to_sizes(tq_integerise *t, const tq_tensor *scales)
+{
+    tq_node *node = tq_int_node(t);
+    const tq_type *x = tq_value_type(tq_node_input(node, X));
+    int axes[TQ_MAX_RANK], n_axes = 0;
+    int64_t kept[TQ_MAX_RANK], sizes[TQ_MAX_RANK], n = 0;
+    TQ_TRY(read_axes(tq_node_attrs(node), x->rank, axes, &n_axes));
+    for (int i = 0; i < n_axes && i < tq_tensor_count(scales); i++) {
+        const double scale = number(scales, i);
+        if (scale == 1.0)
+            continue;
+        if (!whole_size(x, axes[i], scale, &sizes[n]))
+            return tq_int_refuse(t, "scale %g of axis %d of %s makes no whole size", scale, axes[i],
+                                 tq_type_text(x).s);
+        kept[n++] = axes[i];
+    }
+    tq_value *constant;
+    TQ_TRY(tq_int_add_constant(t, "sizes", TQ_I64, 1, &n, sizes, &constant));
+    tq_node_set_attr(node, &TQ_INTS("axes", (int)n, kept));
+    tq_node_set_input(node, SCALES, NULL);
+    tq_node_set_input(node, SIZES, constant);
+    return TQ_OK;
+}
+
 /** Nearest neighbour moves codes; interpolation does not. */
 static tq_status integerise(tq_integerise *t)
 {
-    if (strcmp(tq_attr_string(tq_node_attrs(tq_int_node(t)), "mode"), "nearest") != 0)
+    settings s;
+    tq_node *node = tq_int_node(t);
+    TQ_TRY(read_settings(tq_node_attrs(node), &s));
+    if (s.mode != NEAREST || s.coordinates == CROP)
         return tq_int_refuse(t, "only nearest neighbour has an integer form");
+    const tq_tensor *scales = tq_int_constant(t, SCALES);
+    if (tq_node_n_inputs(node) > ROI && tq_node_input(node, ROI))
+        tq_node_set_input(node, ROI, NULL);
+    if (scales && tq_tensor_count(scales) > 0)
+        TQ_TRY(scales_to_sizes(t, scales));
+    else if (scales)
+        tq_node_set_input(node, SCALES, NULL);
     return tq_int_keep(t);
 }
 

@@ -28,10 +28,11 @@ static double scale_at(const tq_tflite_tensor *t, int64_t c)
     return t->n_scales ? (double)t->scales[t->n_scales > 1 ? c : 0] : 1.0;
 }
 
-/* Input i as a float constant of n elements; *out NULL if there is none. */
-static tq_status add_bias(tq_tflite_builder *b, int i, int64_t n, tq_value **out)
+/* Input i as a float constant of n elements; *out NULL if there is none. `at_x` is the input that
+ * it is on the scale of, together with the weight. */
+static tq_status add_bias(tq_tflite_builder *b, int i, int at_x, int64_t n, tq_value **out)
 {
-    const tq_tflite_tensor *t = tq_tflite_input(b, i), *x = tq_tflite_input(b, X);
+    const tq_tflite_tensor *t = tq_tflite_input(b, i), *x = tq_tflite_input(b, at_x);
     const tq_tflite_tensor *w = tq_tflite_input(b, W);
     *out = NULL;
     if (!t)
@@ -126,7 +127,7 @@ static tq_status conv(tq_tflite_builder *b)
     const tq_tflite_layout layout = { perm, 4, (int64_t[]){ k[0], k[3], k[1], k[2] }, 0 };
     TQ_TRY(tq_tflite_real(b, X, &inputs[0]));
     TQ_TRY(tq_tflite_weight(b, W, &layout, &inputs[1]));
-    TQ_TRY(add_bias(b, BIAS, k[0], &inputs[2]));
+    TQ_TRY(add_bias(b, BIAS, X, k[0], &inputs[2]));
     return emit_conv(b, &w, channels / k[3], inputs);
 }
 
@@ -147,7 +148,7 @@ static tq_status depthwise_conv(tq_tflite_builder *b)
     const tq_tflite_layout layout = { perm, 4, (int64_t[]){ k[3], 1, k[1], k[2] }, 0 };
     TQ_TRY(tq_tflite_real(b, X, &inputs[0]));
     TQ_TRY(tq_tflite_weight(b, W, &layout, &inputs[1]));
-    TQ_TRY(add_bias(b, BIAS, k[3], &inputs[2]));
+    TQ_TRY(add_bias(b, BIAS, X, k[3], &inputs[2]));
     return emit_conv(b, &w, channels, inputs);
 }
 
@@ -155,7 +156,7 @@ static tq_status depthwise_conv(tq_tflite_builder *b)
  * that would go the other way. */
 static tq_status transpose_conv(tq_tflite_builder *b)
 {
-    enum { T_W = 1, T_X = 2, T_BIAS = 3 };
+    enum { T_W = W, T_X = 2, T_BIAS = 3 };
     static const int perm[] = { 3, 0, 1, 2 };
     tq_value *inputs[3] = { 0 }, *y;
     int64_t same = 0, strides[2] = { 0 }, pads[4], extra[2], activation = 0;
@@ -167,8 +168,8 @@ static tq_status transpose_conv(tq_tflite_builder *b)
     TQ_TRY(tq_tflite_option(b, 3, 1, &activation));
     const int64_t *k = tq_tflite_input(b, T_W)->type.dims, *x = tq_tflite_input(b, T_X)->type.dims;
     const tq_tflite_tensor *out = tq_tflite_output(b, 0);
-    if (!out || out->type.rank != 4 || tq_tflite_input(b, T_BIAS))
-        return tq_fail(TQ_ERR_UNSUPPORTED, "only the form without a bias is supported");
+    if (!out || out->type.rank != 4)
+        return tq_fail(TQ_ERR_FORMAT, "needs an output of four axes");
     for (int d = 0; d < 2; d++) {
         tq_tflite_pads(same, out->type.dims[1 + d], k[1 + d], strides[d], 1, &pads[d],
                        &pads[2 + d]);
@@ -182,37 +183,49 @@ static tq_status transpose_conv(tq_tflite_builder *b)
     const tq_tflite_layout layout = { perm, 4, (int64_t[]){ k[3], k[0], k[1], k[2] }, 1 };
     TQ_TRY(tq_tflite_real(b, T_X, &inputs[0]));
     TQ_TRY(tq_tflite_weight(b, T_W, &layout, &inputs[1]));
+    TQ_TRY(add_bias(b, T_BIAS, T_X, k[0], &inputs[2]));
     const tq_attr attrs[] = { TQ_INTS("kernel_shape", 2, &k[1]), TQ_INTS("strides", 2, strides),
                               TQ_INTS("pads", 4, pads), TQ_INTS("output_padding", 2, extra) };
-    TQ_TRY(tq_tflite_emit(b, "ConvTranspose", inputs, 2, attrs, TQ_COUNT(attrs), &y));
+    TQ_TRY(
+        tq_tflite_emit(b, "ConvTranspose", inputs, inputs[2] ? 3 : 2, attrs, TQ_COUNT(attrs), &y));
     TQ_TRY(tq_tflite_activate(b, activation, &y));
     return tq_tflite_set(b, 0, y, -1);
 }
 
 /* ---- fully connected ---- */
 
+/* The image that x is, or was before a flattening that is put off; NULL: there is none, or its rows
+ * have not all of its elements. */
+static tq_status image_of(tq_tflite_builder *b, int64_t columns, tq_value **out)
+{
+    const tq_tflite_tensor *t = tq_tflite_input(b, X);
+    const tq_tflite_value *v = &b->values[t - b->model->tensors];
+    const tq_type *type = &t->type;
+    *out = v->real ? NULL : v->unflat;
+    if (*out)
+        return tq_type_count_from(tq_value_type(*out), 1) == columns
+                   ? TQ_OK
+                   : tq_fail(TQ_ERR_SHAPE, "input is %s, its weight has %lld columns",
+                             tq_type_text(type).s, (long long)columns);
+    if (type->rank == 4 && type->dims[0] == 1 && tq_type_count(type) == columns)
+        return tq_tflite_real(b, X, out);
+    return TQ_OK;
+}
+
 /* x as [rows, columns]. A flattened image stays in the order C, H, W; its size is then in `image`.
  */
 static tq_status flat_input(tq_tflite_builder *b, int64_t columns, tq_value **out, int64_t *image)
 {
-    const tq_tflite_tensor *t = tq_tflite_input(b, X);
-    const tq_tflite_value *v = &b->values[t - b->model->tensors];
-    tq_value *x = v->real ? NULL : v->unflat, *shape;
-    image[0] = 0;
-    if (!x && t->type.rank == 4 && t->type.dims[0] == 1)
-        TQ_TRY(tq_tflite_real(b, X, &x));
-    if (x && tq_value_type(x)->rank == 4) {
-        const int64_t *dims = tq_value_type(x)->dims;
+    tq_value *x, *shape;
+    TQ_TRY(image_of(b, columns, &x));
+    if (x) {
         for (int d = 0; d < 3; d++)
-            image[d] = dims[1 + d];
-        if (image[0] < 1 || image[0] * image[1] * image[2] != columns)
-            return tq_fail(TQ_ERR_SHAPE, "input is %s, its weight has %lld columns",
-                           tq_type_text(tq_value_type(x)).s, (long long)columns);
+            image[d] = tq_value_type(x)->dims[1 + d];
         const tq_attr axis = TQ_INT("axis", 1);
         return tq_tflite_emit(b, "Flatten", &x, 1, &axis, 1, out);
     }
     TQ_TRY(tq_tflite_plain(b, X, out));
-    if (t->type.rank == 2)
+    if (tq_tflite_input(b, X)->type.rank == 2)
         return TQ_OK;
     TQ_TRY(tq_tflite_add_ints(b, 2, (int64_t[]){ -1, columns }, &shape));
     return tq_tflite_emit(b, "Reshape", (tq_value *[]){ *out, shape }, 2, NULL, 0, out);
@@ -260,7 +273,7 @@ static tq_status fully_connected(tq_tflite_builder *b)
     const tq_status status = tq_tflite_weight(b, W, &layout, &inputs[1]);
     w->type = plain;
     TQ_TRY(status);
-    TQ_TRY(add_bias(b, BIAS, n_out, &inputs[2]));
+    TQ_TRY(add_bias(b, BIAS, X, n_out, &inputs[2]));
     const tq_attr transposed = TQ_INT("transB", 1);
     TQ_TRY(tq_tflite_emit(b, "Gemm", inputs, inputs[2] ? 3 : 2, &transposed, 1, &y));
     TQ_TRY(tq_tflite_activate(b, activation, &y));

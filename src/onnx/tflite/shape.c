@@ -39,7 +39,7 @@ static bool is_line(const tq_type *type)
     return type->rank == 4 && (type->dims[3] == 1 || (type->dims[1] == 1 && type->dims[2] == 1));
 }
 
-/* The shape of the output; the batch is taken over where both sides begin with it. */
+/* The shape of the output. The batch is part of the first axis, whose size the file states for one. */
 static tq_status emit_reshape(tq_tflite_builder *b, const tq_type *from, const tq_type *to,
                               bool as_image, tq_value *x, tq_value **out)
 {
@@ -47,8 +47,8 @@ static tq_status emit_reshape(tq_tflite_builder *b, const tq_type *from, const t
     tq_value *shape;
     for (int d = 0; d < to->rank; d++)
         dims[as_image ? tq_tflite_axis(to->rank, d) : d] = to->dims[d];
-    if (from->rank > 0 && to->rank > 0 && from->dims[0] == to->dims[0])
-        dims[0] = 0;
+    if (from->rank > 0 && to->rank > 0)
+        dims[0] = from->dims[0] == to->dims[0] ? 0 : -1;
     TQ_TRY(tq_tflite_add_ints(b, to->rank, dims, &shape));
     return tq_tflite_emit(b, "Reshape", (tq_value *[]){ x, shape }, 2, NULL, 0, out);
 }
