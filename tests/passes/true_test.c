@@ -538,6 +538,16 @@ TEST(an_input_may_go_straight_out)
     release(&p);
 }
 
+TEST(what_nothing_needs_is_not_converted_but_its_input_is)
+{
+    pair p = convert("input a: f32[?,4]\n input b: f32[?,4]\n" FQ("p", "a", "0.02", "4", "-128") FQ(
+        "q", "b", "0.03", "0", "0") "s = Softmax(q)\n t = Neg(s)\n y = Neg(p)\n output y");
+    double scale;
+    CHECK_EQ(tq_value_type(tq_graph_input(p.integer, 1))->dtype, TQ_U8);
+    CHECK(tq_value_meta_f64(tq_graph_input(p.integer, 1), "quant.scale", &scale));
+    release(&p);
+}
+
 TEST(one_value_may_be_two_outputs)
 {
     pair p = convert(

@@ -115,6 +115,7 @@ static tq_status walk(tq_integerise *t)
     const bool partial = t->options->partial;
     if (!partial)
         TQ_TRY(tq_true_inputs(t));
+    tq_graph_sweep(t->graph); /* what no output needs is not converted */
     const int n = tq_graph_n_nodes(t->graph);
     tq_node **nodes = TQ_NEW_N(t->arena, tq_node *, n);
     int k = 0;
@@ -142,7 +143,6 @@ tq_status tq_true_walk(tq_graph *graph, const tq_true_options *options, const tq
     tq_integerise t = {
         .graph = graph, .arena = tq_arena_create(), .options = options, .edit = edit
     };
-    tq_graph_sweep(graph); /* what no output needs is not converted */
     const tq_status status = walk(&t);
     if (!status)
         rename_nodes(&t);
