@@ -82,8 +82,8 @@ TEST(resize_by_nearest_and_linear)
         "y = Resize(x,,,s)[mode=\"linear\",coordinate_transformation_mode=\"align_corners\"]",
         1, 2, 3, 4);
     CHECK_REFUSED(
-        "const x: f32[1,1,1,2] = 1.0 const s: f32[4] = 1.0 y = Resize(x,,s)[mode=\"cubic\"]",
-        "cubic");
+        "const x: f32[1,1,1,2] = 1.0 const s: f32[4] = 1.0 y = Resize(x,,s)[mode=\"spline\"]",
+        "spline");
 }
 
 TEST(dropout_is_the_identity_until_it_trains)

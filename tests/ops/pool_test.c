@@ -92,7 +92,7 @@ TEST(overlapping_windows_add_up_in_the_gradient)
 TEST(pools_refuse_what_they_cannot_do)
 {
     CHECK_REFUSED("input x: f32[1,1,4,4] y = MaxPool(x)", "kernel_shape");
-    CHECK_REFUSED("input x: f32[1,1,4] y = MaxPool(x)[kernel_shape=[2],storage_order=1]",
+    CHECK_REFUSED("input x: f32[1,1,4] y = MaxPool(x)[kernel_shape=[2],storage_order=2]",
                   "storage_order");
     CHECK_REFUSED("input x: f32[1,1,4] y = AveragePool(x)[kernel_shape=[2],pads=[2,0]]",
                   "padding of 2");

@@ -29,6 +29,7 @@ static const sample samples[] = {
     { "Cast", X4 "y = Cast(x)[to=1]" },
     { "CastLike", X4 "const _z: f32[1] = 0.0 y = CastLike(x, _z)" },
     { "Ceil", NULL },
+    { "Celu", X4 "y = Celu(x)[alpha=0.7]" },
     { "Clip", X4 "const lo: f32[] = -1.0 const hi: f32[] = 1.2 y = Clip(x, lo, hi)" },
     { "Concat", "const a: f32[2,1,2] = random(1) const b: f32[2,3,2] = random(2) "
                 "y = Concat(a, b)[axis=1]" },
@@ -41,6 +42,7 @@ static const sample samples[] = {
     { "ConvTranspose", "const x: f32[2,2,3,2] = random(1) const w: f32[2,3,3,2] = random(2) "
                        "const b: f32[3] = random(3) "
                        "y = ConvTranspose(x,w,b)[strides=[2,1],pads=[1,0,0,0]]" },
+    { "Cos", X4 "y = Cos(x)" },
     { "CrossEntropy", "const x: f32[3,4] = random(1) const l: i64[3] = {0,3,1} "
                       "y = CrossEntropy(x, l)[label_smoothing=0.1]" },
     { "DepthToSpace", "const x: f32[1,8,2,1] = random(1) y = DepthToSpace(x)[blocksize=2]" },
@@ -101,6 +103,7 @@ static const sample samples[] = {
     { "Round", NULL },
     { "Selu", X4 "y = Selu(x)" },
     { "Sigmoid", X4 "y = Sigmoid(x)" },
+    { "Sin", X4 "y = Sin(x)" },
     { "Slice", X24 "const s: i64[2] = {2,0} const e: i64[2] = {-9,2} const a: i64[2] = {1,3} "
                    "const t: i64[2] = {-1,1} y = Slice(x, s, e, a, t)" },
     { "Softmax", X24 "y = Softmax(x)[axis=1]" },
@@ -112,7 +115,9 @@ static const sample samples[] = {
     { "Squeeze", "const x: f32[2,1,3,1] = random(1) const a: i64[1] = {1} y = Squeeze(x, a)" },
     { "Sub", "const a: f32[3,1] = random(1) const b: f32[2,3,2] = random(2) y = Sub(a, b)" },
     { "Sum", "const a: f32[2,3] = random(1) const b: f32[3] = random(2) y = Sum(a, b, b)" },
+    { "Swish", X4 "y = Swish(x)[alpha=1.5]" },
     { "Tanh", X4 "y = Tanh(x)" },
+    { "ThresholdedRelu", X4 "y = ThresholdedRelu(x)[alpha=0.5]" },
     { "Tile", "const x: f32[2,3] = random(1) const r: i64[2] = {2,1} y = Tile(x, r)" },
     { "Transpose", X24 "y = Transpose(x)[perm=[1,3,0,2]]" },
     { "Unsqueeze", "const x: f32[2,3] = random(1) const a: i64[2] = {0,2} y = Unsqueeze(x, a)" },
