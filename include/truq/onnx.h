@@ -16,8 +16,8 @@ TQ_API tq_status tq_onnx_import(const tq_registry *registry, const char *path, t
 TQ_API tq_status tq_onnx_import_bytes(const tq_registry *registry, const void *bytes, size_t size, const char *name,
                                       const char *folder, tq_graph **out_graph);
 
-/** Writes `path` atomically. opset 13 to 23, or 10 (DORY); 0: 17. Weights beyond 2 GiB go to PATH.data. No time, host or path
- *  inside. TQ_ERR_UNSUPPORTED if an operator has no form in that opset. Attributes that ONNX does not know come in as node
+/** Writes `path` atomically. opset 13 to 24, or 10 (DORY); 0: 17, or the first later one that has all
+ *  operators. Weights beyond 2 GiB go to PATH.data. No time, host or path inside. TQ_ERR_UNSUPPORTED if an operator has no form in that opset. Attributes that ONNX does not know come in as node
  *  metadata "attr.NAME" ("1", "0.5", "text"); opset 10 writes them as attributes again, the others as metadata. */
 TQ_API tq_status tq_onnx_export(const tq_graph *graph, const char *path, int opset);
 
@@ -29,6 +29,10 @@ TQ_API tq_status tq_safetensors_load(const char *path, tq_arena *arena, int *out
  *  list every missing name (constants that are parameters: float and not scalar, or weights of a linear operator),
  *  extra name and mis-shaped tensor; nothing changes then. "num_batches_tracked" of batch norms is ignored. */
 TQ_API tq_status tq_weights_apply(tq_graph *graph, int n, const char *const *names, const tq_tensor *tensors);
+/** The same for those that fit; *out_rest (in `arena`) lists what does not, as the error would, or is NULL. TQ_ERR_VALUE if
+ *  nothing fits. */
+TQ_API tq_status tq_weights_apply_some(tq_graph *graph, int n, const char *const *names, const tq_tensor *tensors,
+                                       tq_arena *arena, int *out_n_applied, const char **out_rest);
 /** Writes all constants as .safetensors. */
 TQ_API tq_status tq_safetensors_save(const tq_graph *graph, const char *path);
 

@@ -310,11 +310,38 @@ static tq_status run(void *context)
     return write_files(job);
 }
 
+/** Has this opset the node's operator, for its dtype? */
+static bool has_operator(const tq_node *node, int opset)
+{
+    const tq_op *op = tq_node_op(node);
+    const tq_value *x = tq_node_input(node, 0);
+    if (op->domain)
+        return true;
+    const tq_status status =
+        x ? tq_onnx_check_dtype(op->entry.name, opset, tq_value_type(x)->dtype) : TQ_OK;
+    tq_status_drop(status);
+    return !status && tq_onnx_op_since(op->entry.name) <= opset;
+}
+
+/** 17, or the first later opset that has all operators; what none has does not count. */
+static int default_opset(const tq_graph *graph)
+{
+    int opset = 17;
+    for (const tq_node *node = tq_graph_first(graph); node; node = tq_node_next(node)) {
+        int needed = opset;
+        while (needed <= TQ_ONNX_MAX_WRITTEN && !has_operator(node, needed))
+            needed++;
+        opset = needed <= TQ_ONNX_MAX_WRITTEN ? needed : opset;
+    }
+    return opset;
+}
+
 static tq_status check_opset(int opset)
 {
-    if (opset == 10 || (opset >= 13 && opset <= 23))
+    if (opset == 10 || (opset >= 13 && opset <= TQ_ONNX_MAX_WRITTEN))
         return TQ_OK;
-    return tq_fail(TQ_ERR_UNSUPPORTED, "opset %d cannot be written; 10 and 13 to 23 can", opset);
+    return tq_fail(TQ_ERR_UNSUPPORTED, "opset %d cannot be written; 10 and 13 to %d can", opset,
+                   TQ_ONNX_MAX_WRITTEN);
 }
 
 tq_status tq_onnx_write(const tq_graph *graph, const char *path, int opset, size_t inline_limit)
@@ -335,5 +362,5 @@ tq_status tq_onnx_write(const tq_graph *graph, const char *path, int opset, size
 
 tq_status tq_onnx_export(const tq_graph *graph, const char *path, int opset)
 {
-    return tq_onnx_write(graph, path, opset ? opset : 17, largest_inline);
+    return tq_onnx_write(graph, path, opset ? opset : default_opset(graph), largest_inline);
 }

@@ -10,7 +10,12 @@
 #include <onnx.pb-c.h>
 #include <stdio.h>
 
-enum { TQ_ONNX_MIN_OPSET = 7, TQ_ONNX_MAX_OPSET = 28, TQ_ONNX_MAX_IR = 14 };
+enum {
+    TQ_ONNX_MIN_OPSET = 7,
+    TQ_ONNX_MAX_OPSET = 28,
+    TQ_ONNX_MAX_WRITTEN = 24,
+    TQ_ONNX_MAX_IR = 14
+};
 /** What exporters of integer networks write, with attributes of their own on ONNX's operators. */
 enum { TQ_ONNX_DIALECT_OPSET = 10 };
 
