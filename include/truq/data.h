@@ -28,6 +28,11 @@ TQ_API const tq_tensor *tq_npz_find(const tq_npz *npz, const char *name);   /* o
 /** Writes atomically (temporary file, then rename), members stored, fixed time stamps: same content, same bytes. */
 TQ_API tq_status tq_npz_save(const char *path, int n, const char *const *names, const tq_tensor *tensors);
 
+/** Reads the tensors of a PyTorch checkpoint (.pth, .pt, .ckpt of torch.save since 1.6): those of the dictionary `state_dict`,
+ *  `model_state_dict` or `model` if there is one, else all, by dotted names. Nothing in it is ever run: what is needed for
+ *  dictionaries of tensors is read, anything else refused by name (TQ_ERR_UNSUPPORTED). Reset with tq_npz_reset. */
+TQ_API tq_status tq_torch_load(const char *path, tq_npz *out_arrays);
+
 /* ---- datasets -------------------------------------------------------------------------------- */
 
 typedef enum tq_partition { TQ_PARTITION_ALL, TQ_PARTITION_TRAIN, TQ_PARTITION_VALID, TQ_PARTITION_TEST } tq_partition;

@@ -1,6 +1,7 @@
 /* truq load: weights by name from a file into a network. */
 #include "cli.h"
 
+#include <regex.h>
 #include <string.h>
 
 static bool ends_with(const char *text, const char *end)
@@ -9,51 +10,177 @@ static bool ends_with(const char *text, const char *end)
     return n >= n_end && strcmp(text + n - n_end, end) == 0;
 }
 
-static tq_status apply_npz(tq_graph *graph, const char *path)
+/* ---- names ---- */
+
+enum { MAX_GROUPS = 10, MAX_NAME = 4096 };
+
+/** RE=TEXT: what the expression matches becomes the text, in which \1 to \9 are its groups. */
+typedef struct rewriting {
+    regex_t regex;
+    const char *text;
+} rewriting;
+
+typedef struct rewritings {
+    int n;
+    rewriting items[TQ_LIST_MAX];
+} rewritings;
+
+static tq_status compile(tq_cli *cli, const char *map, rewriting *out)
+{
+    const char *equals = strrchr(map, '=');
+    if (!equals || equals == map)
+        return tq_fail(TQ_ERR_USAGE, "--map takes RE=TEXT such as '^module\\.=', not '%s'", map);
+    const char *pattern = tq_arena_strndup(cli->arena, map, (size_t)(equals - map));
+    const int code = regcomp(&out->regex, pattern, REG_EXTENDED);
+    if (code) {
+        char why[128];
+        regerror(code, &out->regex, why, sizeof why);
+        return tq_fail(TQ_ERR_USAGE, "--map '%s': '%s' is no regular expression: %s", map, pattern,
+                       why);
+    }
+    out->text = equals + 1;
+    return TQ_OK;
+}
+
+static tq_status compile_all(tq_cli *cli, const tq_list *list, rewritings *out)
+{
+    for (; out->n < list->n; out->n++)
+        TQ_TRY(compile(cli, list->items[out->n], &out->items[out->n]));
+    return TQ_OK;
+}
+
+static void free_all(rewritings *all)
+{
+    for (int i = 0; i < all->n; i++)
+        regfree(&all->items[i].regex);
+}
+
+static void append(char *out, size_t *n, const char *text, size_t length)
+{
+    for (size_t i = 0; i < length && *n + 1 < MAX_NAME; i++)
+        out[(*n)++] = text[i];
+}
+
+/** The name with the first match replaced. */
+static const char *rewrite(tq_cli *cli, const rewriting *r, const char *name)
+{
+    regmatch_t groups[MAX_GROUPS];
+    char out[MAX_NAME];
+    size_t n = 0;
+    if (regexec(&r->regex, name, MAX_GROUPS, groups, 0) != 0)
+        return name;
+    append(out, &n, name, (size_t)groups[0].rm_so);
+    for (const char *p = r->text; *p; p++) {
+        const int group = p[0] == '\\' && p[1] >= '0' && p[1] <= '9' ? p[1] - '0' : -1;
+        if (group >= 0 && groups[group].rm_so >= 0)
+            append(out, &n, name + groups[group].rm_so,
+                   (size_t)(groups[group].rm_eo - groups[group].rm_so));
+        else if (group < 0)
+            append(out, &n, p, 1);
+        p += group >= 0;
+    }
+    append(out, &n, name + groups[0].rm_eo, strlen(name + groups[0].rm_eo));
+    return tq_arena_strndup(cli->arena, out, n);
+}
+
+/* ---- applying ---- */
+
+typedef struct weights {
+    int n;
+    const char **names;
+    tq_tensor *tensors;
+} weights;
+
+static tq_status apply(tq_cli *cli, tq_graph *graph, const weights *w, const rewritings *maps,
+                       bool strict)
+{
+    const char **names = TQ_NEW_N(cli->arena, const char *, w->n + 1), *rest;
+    int n = 0;
+    for (int i = 0; i < w->n; i++) {
+        names[i] = w->names[i];
+        for (int k = 0; k < maps->n; k++)
+            names[i] = rewrite(cli, &maps->items[k], names[i]);
+    }
+    if (strict)
+        return tq_weights_apply(graph, w->n, names, w->tensors);
+    TQ_TRY(tq_weights_apply_some(graph, w->n, names, w->tensors, cli->arena, &n, &rest));
+    tq_print("%d of %d arrays went into the network\n", n, w->n);
+    if (rest)
+        tq_print("left: %s\n", rest);
+    return TQ_OK;
+}
+
+static tq_status apply_arrays(tq_cli *cli, tq_graph *graph, const char *path,
+                              const rewritings *maps, bool strict)
 {
     tq_npz npz;
-    TQ_TRY(tq_npz_load(path, &npz));
-    const tq_status status = tq_weights_apply(graph, npz.n, npz.names, npz.tensors);
+    TQ_TRY(ends_with(path, ".npz") ? tq_npz_load(path, &npz) : tq_torch_load(path, &npz));
+    const tq_status status =
+        apply(cli, graph, &(weights){ npz.n, npz.names, npz.tensors }, maps, strict);
     tq_npz_reset(&npz);
     return tq_wrap(status, "'%s'", path);
 }
 
-static tq_status apply_safetensors(tq_graph *graph, const char *path, tq_arena *arena)
+static tq_status apply_safetensors(tq_cli *cli, tq_graph *graph, const char *path,
+                                   const rewritings *maps, bool strict)
 {
-    int n = 0;
-    const char **names;
-    tq_tensor *tensors;
-    TQ_TRY(tq_safetensors_load(path, arena, &n, &names, &tensors));
-    const tq_status status = tq_weights_apply(graph, n, names, tensors);
-    for (int i = 0; i < n; i++)
-        tq_tensor_reset(&tensors[i]);
+    weights w = { 0 };
+    TQ_TRY(tq_safetensors_load(path, cli->arena, &w.n, &w.names, &w.tensors));
+    const tq_status status = apply(cli, graph, &w, maps, strict);
+    for (int i = 0; i < w.n; i++)
+        tq_tensor_reset(&w.tensors[i]);
     return tq_wrap(status, "'%s'", path);
+}
+
+static tq_status check_kind(const char *path)
+{
+    static const char *const known[] = { ".safetensors", ".npz", ".pth", ".pt", ".ckpt" };
+    for (int i = 0; i < TQ_COUNT(known); i++)
+        if (ends_with(path, known[i]))
+            return TQ_OK;
+    return tq_fail(TQ_ERR_USAGE,
+                   "--weights takes a .safetensors, .npz, .pth, .pt or .ckpt file, not '%s'", path);
 }
 
 static tq_status run(tq_cli *cli)
 {
-    const char *model = NULL, *weights = NULL, *out = NULL;
+    const char *model = NULL, *path = NULL, *out = NULL;
+    bool strict = false;
+    tq_list list = { 0 };
     const tq_option options[] = {
         TQ_ARG("MODEL", &model, "network that takes the weights"),
-        TQ_OPT_REQUIRED('w', "weights", "FILE", &weights, ".safetensors or .npz"),
+        TQ_OPT_REQUIRED('w', "weights", "FILE", &path,
+                        ".safetensors, .npz, or .pth, .ckpt of "
+                        "PyTorch"),
+        TQ_OPT_LIST('m', "map", "RE=TEXT", &list,
+                    "in names of the file, what matches becomes the text (\\1: a group)"),
+        TQ_OPT_FLAG(0, "strict", &strict, "all names must fit; else nothing is written"),
         TQ_OPT_OUT(&out, "OUT.onnx", "where to write the network"),
         TQ_OPT_END,
     };
     TQ_TRY(tq_options_parse(cli, options));
-    const bool npz = ends_with(weights, ".npz");
-    if (!npz && !ends_with(weights, ".safetensors"))
-        return tq_fail(TQ_ERR_USAGE, "--weights takes a .safetensors or .npz file, not '%s'",
-                       weights);
+    TQ_TRY(check_kind(path));
     TQ_TRY(tq_cli_check_output(cli, out));
+    rewritings maps = { 0 };
     tq_graph **graph;
-    TQ_TRY(tq_cli_load(cli, model, NULL, &graph));
-    TQ_TRY(npz ? apply_npz(*graph, weights) : apply_safetensors(*graph, weights, cli->arena));
+    tq_status status = compile_all(cli, &list, &maps);
+    if (!status)
+        status = tq_cli_load(cli, model, NULL, &graph);
+    if (!status)
+        status = ends_with(path, ".safetensors")
+                     ? apply_safetensors(cli, *graph, path, &maps, strict)
+                     : apply_arrays(cli, *graph, path, &maps, strict);
+    free_all(&maps);
+    TQ_TRY(status);
     return tq_cli_save(cli, *graph, out);
 }
 
 const tq_command tq_command_load = {
-    .entry = { .name = "load", .brief = "weights by name from .safetensors or .npz" },
-    .details = "Missing, extra and mis-shaped names are all listed; nothing is written then.",
-    .examples = { "load net.onnx --weights net.safetensors -o net2.onnx" },
+    .entry = { .name = "load", .brief = "weights by name from others' files" },
+    .details = "Checkpoints of PyTorch are read without running anything that is in them. Missing, "
+               "extra and\nmis-shaped names are listed; what fits is loaded, with --strict only if "
+               "all does.",
+    .examples = { "load net.onnx --weights net.safetensors --strict -o net2.onnx",
+                  "load net.onnx --weights net.ckpt --map '^(module|model)\\.=' -o net2.onnx" },
     .run = run,
 };

@@ -60,7 +60,7 @@ expect 2 train a.onnx --data digits -o b.onnx --bn sometimes
 expect 2 f2t a.onnx -o b.onnx --shift 63
 expect 2 f2t a.onnx -o b.onnx --input x
 expect 2 f2t a.onnx -o b.onnx --rounding floor
-expect 2 load a.onnx --weights w.pt -o b.onnx
+expect 2 load a.onnx --weights w.bin -o b.onnx
 expect 2 list things
 says "there are ops"
 absent a.onnx

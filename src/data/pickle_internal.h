@@ -1,0 +1,44 @@
+/* The part of Python's pickle that dictionaries of tensors need, as PyTorch writes them. Nothing is
+ * ever called: what a pickle asks to be called is compared with a short list of names, and a value
+ * of ours takes the place of the result. */
+#ifndef TRUQ_DATA_PICKLE_INTERNAL_H
+#define TRUQ_DATA_PICKLE_INTERNAL_H
+
+#include <truq/tensor.h>
+
+typedef enum tq_pickle_kind {
+    TQ_PICKLE_NONE,
+    TQ_PICKLE_BOOL,
+    TQ_PICKLE_INT,
+    TQ_PICKLE_FLOAT,
+    TQ_PICKLE_TEXT,
+    TQ_PICKLE_SEQUENCE, /* list or tuple */
+    TQ_PICKLE_DICT,
+    TQ_PICKLE_GLOBAL, /* one of the known names */
+    TQ_PICKLE_STORAGE,
+    TQ_PICKLE_TENSOR,
+    TQ_PICKLE_MARK
+} tq_pickle_kind;
+
+typedef struct tq_pickle tq_pickle;
+struct tq_pickle {
+    tq_pickle_kind kind;
+    int64_t i; /* BOOL, INT; GLOBAL: which; STORAGE: number of elements */
+    double f;
+    const char *text;        /* TEXT; STORAGE: its key in the archive */
+    tq_dtype dtype;          /* STORAGE; GLOBAL of a storage class */
+    size_t n, capacity;      /* SEQUENCE: items; DICT: pairs */
+    const tq_pickle **items; /* SEQUENCE: n; DICT: 2 n, keys and values */
+    /* TENSOR */
+    const tq_pickle *storage;
+    int64_t offset; /* in elements, as strides are */
+    int rank;
+    int64_t dims[TQ_MAX_RANK], strides[TQ_MAX_RANK];
+};
+
+/* Reads one pickle. Opcodes and names beyond what is needed are refused by name
+ * (TQ_ERR_UNSUPPORTED); damage is TQ_ERR_FORMAT. The value lies in the arena. */
+tq_status tq_pickle_read(const uint8_t *bytes, size_t size, tq_arena *arena,
+                         const tq_pickle **out_value);
+
+#endif
