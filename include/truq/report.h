@@ -98,6 +98,26 @@ typedef struct tq_compare_options {
 TQ_API tq_status tq_compare_layers(const tq_graph *a, const tq_graph *b, const tq_compare_options *options, tq_arena *arena,
                                    tq_layer_difference **out_rows, int *out_n);
 
+/* ---- differences --------------------------------------------------------------------------- */
+
+/** One way in which network B is not network A. */
+typedef struct tq_difference {
+    char sign;                   /* '-': only A has it; '+': only B; '~': changed */
+    const char *what;            /* "input", "output", "node", "value", "constant", "metadata" */
+    const char *name, *detail;
+    double max_difference;       /* of constants of one type; else NaN */
+} tq_difference;
+
+/** Structure and constants, by name: rows in the order of A, then what only B has; in the arena. */
+TQ_API void tq_report_diff(const tq_graph *a, const tq_graph *b, tq_arena *arena, tq_difference **out_rows, int *out_n);
+
+/* ---- networks as programs ------------------------------------------------------------------ */
+
+/** A C file with one function that builds the network with the public API:
+ *    tq_status FUNCTION(const tq_registry *registry, const char *weights, tq_graph **out_graph)
+ *  where `weights` names the file that tq_safetensors_save wrote. TQ_ERR_VALUE if `function` is no C identifier. */
+TQ_API tq_status tq_report_c(const tq_graph *graph, const char *function, tq_arena *arena, const char **out_text);
+
 #ifdef __cplusplus
 }
 #endif

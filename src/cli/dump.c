@@ -19,6 +19,29 @@ static void print_graph(void *context, const char *editor, const tq_graph *graph
     free(text);
 }
 
+/** Constants of more than 4096 elements are elided to their checksum. */
+static void write_failed(void *context, const char *editor, const tq_graph *before)
+{
+    tq_dump *dump = context;
+    char *text = tq_graph_print(before, 4096);
+    if (dump->failed || !text) {
+        free(text);
+        return;
+    }
+    const char *all = tq_arena_printf(dump->cli->arena, "# before %s\n%s", editor, text);
+    dump->failed = tq_file_write(dump->failed_path, all, strlen(all));
+    free(text);
+}
+
+tq_status tq_dump_finish(tq_dump *dump, tq_status status)
+{
+    const bool written = status && dump->failed_path && !dump->failed;
+    tq_status_drop(dump->failed);
+    dump->failed = TQ_OK;
+    return written ? tq_wrap(status, "the network before it is in '%s'", dump->failed_path)
+                   : status;
+}
+
 tq_status tq_dump_prepare(tq_dump *dump, tq_edit *edit)
 {
     const char *names[] = { edit->dump_after, edit->stop_after };
@@ -30,5 +53,9 @@ tq_status tq_dump_prepare(tq_dump *dump, tq_edit *edit)
     edit->log = print_log;
     edit->dump = print_graph;
     edit->context = dump;
+    if (dump->failed_path) {
+        TQ_TRY(tq_cli_check_output(dump->cli, dump->failed_path));
+        edit->failed = write_failed;
+    }
     return TQ_OK;
 }

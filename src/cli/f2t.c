@@ -1,5 +1,6 @@
 /* truq f2t: a fake-quantised network becomes one of integers, proven not to overflow. */
 #include "dump.h"
+#include "rules.h"
 
 #include <string.h>
 
@@ -41,12 +42,20 @@ static tq_status parse_shift(const char *text, int *out)
     return TQ_OK;
 }
 
-static tq_status check_editors(const tq_cli *cli, const tq_list *editors)
+/** Rules with an anchor or a stage join the conversion there; all else runs before it. */
+static void place_editors(tq_cli *cli, int n, const tq_editor *const *editors, tq_f2t_options *f2t,
+                          tq_edit *edit)
 {
-    const tq_entry *entry;
-    for (int i = 0; i < editors->n; i++)
-        TQ_TRY(tq_registry_find(cli->registry, TQ_KIND_EDITOR, editors->items[i], &entry));
-    return TQ_OK;
+    const char **before = TQ_NEW_N(cli->arena, const char *, n);
+    const tq_editor **inside = TQ_NEW_N(cli->arena, const tq_editor *, n);
+    for (int i = 0; i < n; i++)
+        if (editors[i]->rule &&
+            (editors[i]->after || editors[i]->before || editors[i]->stage != TQ_EDIT_CUSTOM))
+            inside[edit->n_more++] = editors[i];
+        else
+            before[f2t->n_editors++] = editors[i]->entry.name;
+    f2t->editors = before;
+    edit->more = inside;
 }
 
 static tq_status print_summary(tq_cli *cli, const tq_graph *graph)
@@ -82,14 +91,18 @@ static tq_status run(tq_cli *cli)
         TQ_OPT_STRING(0, "shift", "auto|K", &shift,
                       "of requantisations: as large as the proof allows, or K everywhere; 24 is "
                       "QuantLib's arithmetic"),
-        TQ_OPT_LIST(0, "editor", "NAME", &editors,
-                    "run this editor too, before the conversion ('truq list editors')"),
+        TQ_OPT_LIST(
+            0, "editor", "NAME", &editors,
+            "run this editor or file of rules (FILE.rule) too, before the conversion; rules "
+            "with an anchor or a stage there"),
         TQ_OPT_FLAG(0, "partial", &f2t.partial,
                     "what has no integer form, or is assigned to the cpu, stays float"),
         TQ_OPT_STRING(0, "rounding", "half-up", &rounding,
                       "convert activations of another rounding as half-up"),
         TQ_OPT_STRING(0, "dump-after", "EDITOR", &edit.dump_after,
                       "print the network after this editor, or after all"),
+        TQ_OPT_STRING(0, "dump-failed", "FILE", &dump.failed_path,
+                      "where to write the network as it was before an editor that failed"),
         TQ_OPT_FLAG(0, "log", &dump.log, "print each edit"),
         TQ_OPT_OUT(&out, "TQ.onnx", "where to write the integer network"),
         TQ_OPT_END,
@@ -100,18 +113,19 @@ static tq_status run(tq_cli *cli)
     TQ_TRY(parse_shift(shift, &f2t.shift));
     if (rounding && strcmp(rounding, "half-up") != 0)
         return tq_fail(TQ_ERR_USAGE, "--rounding takes half-up, not '%s'", rounding);
-    TQ_TRY(check_editors(cli, &editors));
+    int n_editors;
+    const tq_editor *const *found;
+    TQ_TRY(tq_cli_editors(cli, &editors, false, &n_editors, &found));
+    place_editors(cli, n_editors, found, &f2t, &edit);
     TQ_TRY(tq_dump_prepare(&dump, &edit));
     TQ_TRY(tq_cli_check_output(cli, out));
     f2t.force_half_up = rounding != NULL;
     f2t.n_input_scales = s.n;
     f2t.input_names = s.names;
     f2t.input_scales = s.values;
-    f2t.n_editors = editors.n;
-    f2t.editors = editors.items;
     tq_graph **graph;
     TQ_TRY(tq_cli_load(cli, model, NULL, &graph));
-    TQ_TRY(tq_wrap(tq_f2t_run(graph, &f2t, &edit), "'%s'", model));
+    TQ_TRY(tq_wrap(tq_dump_finish(&dump, tq_f2t_run(graph, &f2t, &edit)), "'%s'", model));
     TQ_TRY(print_summary(cli, *graph));
     return tq_cli_save(cli, *graph, out);
 }

@@ -56,6 +56,9 @@ tq_status tq_yaml_find_entry(const tq_yaml *scalar, const tq_registry *registry,
 /** Builds a recipe from the tree of its file. */
 tq_status tq_recipe_read(const tq_registry *registry, const tq_yaml *root, tq_arena *arena,
                          tq_recipe *out);
+/** Adds the rules of the key `rewrites` to the recipe's editors. */
+tq_status tq_recipe_read_rewrites(const tq_registry *registry, const tq_yaml *root, tq_arena *arena,
+                                  tq_recipe *out);
 /** A regular expression that compiles and cannot take unbounded time or memory. */
 tq_status tq_recipe_check_regex(const tq_yaml *scalar);
 

@@ -331,7 +331,8 @@ tq_status tq_recipe_read(const tq_registry *registry, const tq_yaml *root, tq_ar
 {
     static const char *const keys[] = {
         "name",      "brief", "plugins", "base",  "pipeline", "head_per_tensor", "fuse_activations",
-        "optimizer", "lr",    "epochs",  "rules", "merge",    "editors",         NULL
+        "optimizer", "lr",    "epochs",  "rules", "merge",    "editors",         "rewrites",
+        NULL
     };
     TQ_TRY(tq_yaml_check_keys(root, keys));
     context c = { .registry = registry, .arena = arena };
@@ -342,6 +343,7 @@ tq_status tq_recipe_read(const tq_registry *registry, const tq_yaml *root, tq_ar
     TQ_TRY(read_settings(&c, root, out));
     TQ_TRY(read_merges(&c, root, out));
     TQ_TRY(read_editors(&c, root, out));
+    TQ_TRY(tq_recipe_read_rewrites(registry, root, arena, out));
     const tq_yaml *rules = tq_yaml_get(root, "rules");
     if (rules && rules->kind != TQ_YAML_LIST)
         return tq_yaml_fail(rules, "'rules' takes a list: '- slot: ...'");

@@ -94,6 +94,13 @@ static void copy_metas(const tq_value *from, tq_value *to)
             tq_value_set_meta(to, key, text);
 }
 
+static void copy_node_metas(const tq_node *from, tq_node *to)
+{
+    const char *key, *text;
+    for (int i = 0; tq_node_meta_at(from, i, &key, &text); i++)
+        tq_node_set_meta(to, key, text);
+}
+
 /* A graph output needs a name of its own: an input, a constant or another output stay what they
  * are. */
 static tq_status separate(applier *a, const tq_value *old, tq_value **value)
@@ -109,7 +116,8 @@ static tq_status separate(applier *a, const tq_value *old, tq_value **value)
 
 typedef struct handover {
     tq_value *old, *new;
-    const char *name, *node_name;
+    const char *name;
+    const tq_node *producer; /* of the old value */
     bool was_output;
 } handover;
 
@@ -121,7 +129,7 @@ static tq_status hand_over(applier *a, int name, const tq_rule_statement *statem
         return TQ_OK;
     TQ_TRY(separate(a, h->old, &h->new));
     h->name = tq_value_name(h->old);
-    h->node_name = tq_node_name(tq_value_producer(h->old));
+    h->producer = tq_value_producer(h->old);
     h->was_output = tq_value_is_output(h->old);
     redirect(a, h->old, h->new);
     return TQ_OK;
@@ -168,8 +176,12 @@ static void take_name(const applier *a, const handover *h)
     if (!made)
         return;
     copy_metas(h->old, h->new);
-    if (tq_value_output_index(h->new) == 0 && !tq_graph_find_node(a->graph, h->node_name))
-        tq_node_set_name(producer, h->node_name);
+    if (tq_value_output_index(h->new) != 0 ||
+        tq_graph_find_node(a->graph, tq_node_name(h->producer)))
+        return;
+    tq_node_set_name(producer, tq_node_name(h->producer));
+    if (tq_node_op(producer) == tq_node_op(h->producer))
+        copy_node_metas(h->producer, producer);
 }
 
 /* The last value that statements gave to each output of the pattern. */

@@ -123,12 +123,24 @@ static tq_status value_arithmetic(tq_rule_scope *scope, const tq_expr *expr,
     return fail(scope, expr, "this is for numbers, not for values");
 }
 
+static tq_rule_item concatenate(tq_rule_scope *scope, const tq_rule_item *a, const tq_rule_item *b)
+{
+    tq_rule_item *items = TQ_NEW_N(scope->arena, tq_rule_item, a->n + b->n);
+    for (int i = 0; i < a->n + b->n; i++)
+        items[i] = i < a->n ? a->items[i] : b->items[i - a->n];
+    return (tq_rule_item){ .kind = TQ_ITEM_LIST, .n = a->n + b->n, .items = items };
+}
+
 static tq_status arithmetic(tq_rule_scope *scope, const tq_expr *expr, const tq_rule_item *args,
                             tq_rule_item *out)
 {
     tq_rule_item a, b;
     if (args[0].kind == TQ_ITEM_UNKNOWN || args[1].kind == TQ_ITEM_UNKNOWN)
         return TQ_OK;
+    if (args[0].kind == TQ_ITEM_LIST && args[1].kind == TQ_ITEM_LIST && *expr->text == '+') {
+        *out = concatenate(scope, &args[0], &args[1]);
+        return TQ_OK;
+    }
     const bool values = args[0].kind == TQ_ITEM_VALUE || args[1].kind == TQ_ITEM_VALUE;
     if (values && scope->replaces)
         return value_arithmetic(scope, expr, args, out);
@@ -137,7 +149,7 @@ static tq_status arithmetic(tq_rule_scope *scope, const tq_expr *expr, const tq_
     return fail(scope, expr,
                 values ? "a condition computes with numbers and constants of one "
                          "element only"
-                       : "texts and lists have no arithmetic");
+                       : "texts have no arithmetic, lists only a + b");
 }
 
 /* ---- comparison ---- */

@@ -101,7 +101,7 @@ static tq_status read_attr(tq_rule_parser *p, const tq_expr *call, tq_expr_attr 
     const tq_token *name = p->at;
     TQ_TRY(tq_rule_name_token(p, &attr->name));
     if (call->op)
-        TQ_TRY(tq_rule_check_attr(p, call->op, name));
+        TQ_TRY(tq_rule_check_attr(p, &call->op, 1, name));
     TQ_TRY(tq_rule_expect(p, "="));
     return tq_rule_expr(p, &attr->value);
 }
@@ -195,8 +195,7 @@ static tq_status read_attribute(tq_rule_parser *p, const tq_expr **out)
     const tq_token *name = p->at;
     TQ_TRY(tq_rule_name_token(p, &expr->text));
     const tq_rule_node *node = &p->nodes[expr->node];
-    for (int i = 0; i < node->n_ops; i++)
-        TQ_TRY(tq_rule_check_attr(p, node->ops[i], name));
+    TQ_TRY(tq_rule_check_attr(p, node->ops, node->n_ops, name));
     *out = expr;
     return TQ_OK;
 }
@@ -337,8 +336,7 @@ tq_status tq_rule_attr_condition(tq_rule_parser *p, int node, tq_rule_attr *out)
     const tq_token *name = p->at, *sign = NULL;
     attr->node = node;
     TQ_TRY(tq_rule_name_token(p, &attr->text));
-    for (int i = 0; i < p->nodes[node].n_ops; i++)
-        TQ_TRY(tq_rule_check_attr(p, p->nodes[node].ops[i], name));
+    TQ_TRY(tq_rule_check_attr(p, p->nodes[node].ops, p->nodes[node].n_ops, name));
     for (int i = 0; i < TQ_COUNT(signs) && !sign; i++)
         if (tq_rule_sees(p, signs[i]))
             sign = p->at++;

@@ -115,7 +115,45 @@ FUNCTION(elements)
     return TQ_OK;
 }
 
-/* The smallest or the largest element of a constant, or of two numbers. */
+/* The elements of a list, or of a constant, as numbers; NULL with no error: unknown. */
+static tq_status numbers_of(const tq_rule_scope *scope, const tq_expr *expr,
+                            const tq_rule_item *args, int *out_n, double **out)
+{
+    *out = NULL;
+    if (args[0].kind == TQ_ITEM_LIST) {
+        double *numbers = TQ_NEW_N(scope->arena, double, args[0].n + 1);
+        for (int i = 0; i < args[0].n; i++) {
+            tq_rule_item number;
+            if (!tq_rule_as_number(&args[0].items[i], &number))
+                return args[0].items[i].kind == TQ_ITEM_UNKNOWN
+                           ? TQ_OK
+                           : fail(scope, expr, "the list holds something else than numbers");
+            numbers[i] = number.f;
+        }
+        *out_n = args[0].n;
+        *out = numbers;
+        return TQ_OK;
+    }
+    tq_value *value;
+    TQ_TRY(value_of(scope, expr, args, &value));
+    const tq_tensor *tensor = value ? tq_value_known(value) : NULL;
+    const int64_t count = tensor ? tq_tensor_count(tensor) : 0;
+    if (!tensor || count > INT_MAX)
+        return TQ_OK;
+    *out_n = (int)count;
+    *out = TQ_NEW_N(scope->arena, double, count + 1);
+    for (int64_t i = 0; i < count; i++)
+        (*out)[i] = tq_load_f64(tensor->data, tensor->type.dtype, i);
+    return TQ_OK;
+}
+
+/* Whole numbers stay whole. */
+static tq_rule_item number_item(double v)
+{
+    return v == floor(v) && fabs(v) < 9e15 ? tq_rule_integer((int64_t)v) : tq_rule_number(v);
+}
+
+/* The smallest or the largest element of a list or constant, or of two numbers. */
 static tq_status extremum(tq_rule_scope *scope, const tq_expr *expr, const tq_rule_item *args,
                           int n, double sign, tq_rule_item *out)
 {
@@ -124,23 +162,20 @@ static tq_status extremum(tq_rule_scope *scope, const tq_expr *expr, const tq_ru
         if (args[0].kind == TQ_ITEM_UNKNOWN || args[1].kind == TQ_ITEM_UNKNOWN)
             return TQ_OK;
         if (!tq_rule_as_number(&args[0], &a) || !tq_rule_as_number(&args[1], &b))
-            return fail(scope, expr, "takes two numbers or one constant");
+            return fail(scope, expr, "takes two numbers, a list or a constant");
         *out = sign * a.f < sign * b.f ? a : b;
         return TQ_OK;
     }
-    tq_value *value;
-    TQ_TRY(value_of(scope, expr, args, &value));
-    const tq_tensor *tensor = value ? tq_value_known(value) : NULL;
-    const int64_t count = tensor ? tq_tensor_count(tensor) : 0;
-    if (count == 0)
+    double *numbers;
+    int count = 0;
+    TQ_TRY(numbers_of(scope, expr, args, &count, &numbers));
+    if (!numbers || count == 0)
         return TQ_OK;
-    double best = tq_load_f64(tensor->data, tensor->type.dtype, 0);
-    for (int64_t i = 1; i < count; i++) {
-        const double v = tq_load_f64(tensor->data, tensor->type.dtype, i);
-        if (sign * v < sign * best || isnan(v))
-            best = v;
-    }
-    *out = tq_rule_number(best);
+    double best = numbers[0];
+    for (int i = 1; i < count; i++)
+        if (sign * numbers[i] < sign * best || isnan(numbers[i]))
+            best = numbers[i];
+    *out = number_item(best);
     return TQ_OK;
 }
 
@@ -152,6 +187,32 @@ FUNCTION(min_of)
 FUNCTION(max_of)
 {
     return extremum(scope, expr, args, n, -1.0, out);
+}
+
+FUNCTION(sum_of)
+{
+    (void)n;
+    double *numbers, sum = 0.0;
+    int count = 0;
+    TQ_TRY(numbers_of(scope, expr, args, &count, &numbers));
+    for (int i = 0; i < count; i++)
+        sum += numbers[i];
+    if (numbers)
+        *out = number_item(sum);
+    return TQ_OK;
+}
+
+FUNCTION(product_of)
+{
+    (void)n;
+    double *numbers, product = 1.0;
+    int count = 0;
+    TQ_TRY(numbers_of(scope, expr, args, &count, &numbers));
+    for (int i = 0; i < count; i++)
+        product *= numbers[i];
+    if (numbers)
+        *out = number_item(product);
+    return TQ_OK;
 }
 
 FUNCTION(consumers)
@@ -306,6 +367,8 @@ static const tq_rule_function functions[] = {
     { .name = "elements", .min_args = 1, .max_args = 1, .run = elements },
     { .name = "min", .min_args = 1, .max_args = 2, .run = min_of },
     { .name = "max", .min_args = 1, .max_args = 2, .run = max_of },
+    { .name = "sum", .min_args = 1, .max_args = 1, .run = sum_of },
+    { .name = "prod", .min_args = 1, .max_args = 1, .run = product_of },
     { .name = "consumers", .min_args = 1, .max_args = 1, .run = consumers },
     { .name = "is_const", .min_args = 1, .max_args = 1, .run = is_const },
     { .name = "is_input", .min_args = 1, .max_args = 1, .run = is_input },

@@ -89,17 +89,21 @@ tq_status tq_rule_op_name(tq_rule_parser *p, const tq_op **out)
     return TQ_OK;
 }
 
-tq_status tq_rule_check_attr(const tq_rule_parser *p, const tq_op *op, const tq_token *name)
+tq_status tq_rule_check_attr(const tq_rule_parser *p, const tq_op *const *ops, int n_ops,
+                             const tq_token *name)
 {
     const char *known = NULL;
-    for (int i = 0; i < TQ_OP_MAX_ATTRS && op->attrs[i].name; i++) {
-        if (strcmp(op->attrs[i].name, name->text) == 0)
-            return TQ_OK;
-        known = known ? tq_arena_printf(p->arena, "%s, %s", known, op->attrs[i].name)
-                      : op->attrs[i].name;
-    }
+    for (int k = 0; k < n_ops; k++)
+        for (int i = 0; i < TQ_OP_MAX_ATTRS && ops[k]->attrs[i].name; i++) {
+            if (strcmp(ops[k]->attrs[i].name, name->text) == 0)
+                return TQ_OK;
+            known = tq_arena_printf(p->arena, "%s%s%s", known ? known : "", known ? ", " : "",
+                                    ops[k]->attrs[i].name);
+        }
+    if (n_ops == 0)
+        return TQ_OK;
     return tq_rule_fail(TQ_ERR_NOT_FOUND, p->source, name->place,
-                        "%s has no attribute '%s'; it has %s", op->entry.name, name->text,
+                        "%s has no attribute '%s'; it has %s", ops[0]->entry.name, name->text,
                         known ? known : "none");
 }
 
@@ -234,7 +238,7 @@ static tq_status read_rule(tq_rule_parser *p, const tq_editor **out)
 {
     tq_editor *editor = TQ_NEW(p->arena, tq_editor);
     tq_rule *rule = TQ_NEW(p->arena, tq_rule);
-    *editor = (tq_editor){ .stage = TQ_EDIT_CUSTOM, .rule = rule };
+    *editor = (tq_editor){ .stage = TQ_EDIT_CUSTOM, .by_name = true, .rule = rule };
     editor->entry.brief = "a rule";
     TQ_TRY(tq_rule_expect(p, "rule"));
     TQ_TRY(read_editor_name(p, &editor->entry.name));

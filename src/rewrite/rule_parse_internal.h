@@ -31,8 +31,9 @@ int tq_rule_find_name(const tq_rule_parser *p, const char *text);
 /* A name that stands for a node of the pattern: that of one of its outputs. */
 tq_status tq_rule_node_name(tq_rule_parser *p, int *out_node);
 tq_status tq_rule_op_name(tq_rule_parser *p, const tq_op **out);
-/* Does the operator have that attribute? */
-tq_status tq_rule_check_attr(const tq_rule_parser *p, const tq_op *op, const tq_token *name);
+/* Does one of the operators have that attribute? None at all: any may. */
+tq_status tq_rule_check_attr(const tq_rule_parser *p, const tq_op *const *ops, int n_ops,
+                             const tq_token *name);
 
 tq_status tq_rule_expr(tq_rule_parser *p, const tq_expr **out);
 /* "group = 1", "alpha < 0.5", "axis in [1, -1]" between the brackets of a pattern's node. */
