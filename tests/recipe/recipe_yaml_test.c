@@ -27,7 +27,9 @@ static const char *example(int k)
         block += 8;
     }
     *strstr(block, "```") = 0;
-    return write_file(k ? "preset.yaml" : "example.yaml", block);
+    static char name[32];
+    snprintf(name, sizeof name, "example%d.yaml", k);
+    return write_file(name, block);
 }
 
 TEST(the_example_of_the_documentation_loads)
@@ -53,11 +55,48 @@ TEST(the_example_of_the_documentation_loads)
     tq_arena_destroy(arena);
 }
 
+TEST(the_slots_of_the_documentation_load)
+{
+    tq_arena *arena = tq_arena_create();
+    const tq_recipe *slots, *shared, *base;
+    CHECK_OK(tq_recipe_load(check_registry(), "pact8", arena, &base));
+    CHECK_OK(tq_recipe_load(check_registry(), example(1), arena, &slots));
+    CHECK_STR(slots->pipeline, "f2f-folded");
+    const tq_recipe_rule *rules = slots->rules + base->n_rules;
+    CHECK_EQ(rules[1].slot, TQ_SLOT_CORRELATION);
+    CHECK_EQ(rules[2].slot, TQ_SLOT_BIAS);
+    CHECK_EQ(rules[2].spec.range.n_levels, 65536);
+    CHECK_EQ(rules[3].slot, TQ_SLOT_SUM);
+    CHECK(!rules[4].spec.quantizer);
+    CHECK(rules[5].spec.range.power_of_two && !rules[1].spec.range.power_of_two);
+    CHECK_OK(tq_recipe_load(check_registry(), example(2), arena, &shared));
+    CHECK_STR(shared->merges[0][1], "stage2.relu2.fq");
+    CHECK(!shared->merges[0][2] && !shared->merges[1]);
+    CHECK_STR(shared->rules[1].spec.share, "concat");
+    tq_arena_destroy(arena);
+}
+
+TEST(editors_join_where_the_recipe_says)
+{
+    tq_arena *arena = tq_arena_create();
+    const tq_recipe *recipe;
+    CHECK_OK(
+        tq_recipe_load(check_registry(),
+                       write_file("editors.yaml", "base: pact8\neditors:\n  - fold-batchnorm\n"
+                                                  "  - {run: fold-constants, before: prove}\n"),
+                       arena, &recipe));
+    CHECK_EQ(recipe->n_editors, 2);
+    CHECK_STR(recipe->editors[0]->entry.name, "fold-batchnorm");
+    CHECK_STR(recipe->editors[1]->before, "prove");
+    CHECK(!recipe->editors[1]->after);
+    tq_arena_destroy(arena);
+}
+
 TEST(the_preset_of_the_documentation_loads)
 {
     tq_arena *arena = tq_arena_create();
     const tq_preset *preset;
-    CHECK_OK(tq_preset_load(check_registry(), example(1), arena, &preset));
+    CHECK_OK(tq_preset_load(check_registry(), example(3), arena, &preset));
     CHECK_STR(preset->entry.name, "my-cameras");
     CHECK_EQ(preset->n_eval, 4);
     CHECK_EQ(preset->n_train, 4);
@@ -122,6 +161,17 @@ TEST(wrong_values_are_refused_where_they_stand)
                   "only be per-tensor");
     check_refused("rules: {slot: add}\n", TQ_ERR_VALUE, "takes a list");
     check_refused("name: x\n", TQ_ERR_VALUE, "no rules");
+    check_refused("rules: [{slot: sum, scale: pot}]\n", TQ_ERR_VALUE,
+                  "1:28: scale 'pot'; expected free or power-of-two");
+    check_refused("rules: [{slot: weight, share: concat}]\n", TQ_ERR_VALUE,
+                  "slot 'weight' cannot share a grid");
+    check_refused("base: pact8\nmerge: [a, b]\n", TQ_ERR_VALUE, "expected a list of two or more");
+    check_refused("base: pact8\nmerge: a\n", TQ_ERR_VALUE, "'merge' takes a list of lists");
+    check_refused("base: pact8\neditors: [{after: prove}]\n", TQ_ERR_VALUE, "needs a name");
+    check_refused("base: pact8\neditors: [{run: prove, after: a, before: b}]\n", TQ_ERR_VALUE,
+                  "not both");
+    check_refused("base: pact8\neditors: [porve]\n", TQ_ERR_NOT_FOUND, "did you mean 'prove'");
+    check_refused("base: pact8\nplugins: x.so\n", TQ_ERR_VALUE, "none may be loaded here");
     check_refused("base: pact9\n", TQ_ERR_NOT_FOUND, "did you mean 'pact8'");
     check_refused("base: pact8\nlr: -1\n", TQ_ERR_VALUE, "2:5: 'lr' must be above 0");
     check_refused("base: pact8\nlr: .nan\n", TQ_ERR_VALUE, "expected a number");
