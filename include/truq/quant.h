@@ -40,14 +40,17 @@ TQ_API tq_status tq_rounding_parse(const char *name, tq_rounding *out);
 TQ_API double tq_round(double v, tq_rounding rounding, double u);
 
 /** How the ends (a, b) of the real range come from statistics. */
-typedef enum tq_init_kind { TQ_INIT_CONST, TQ_INIT_MINMAX, TQ_INIT_MEANSTD } tq_init_kind;
+typedef enum tq_init_kind { TQ_INIT_CONST, TQ_INIT_MINMAX, TQ_INIT_MEANSTD, TQ_INIT_OBSERVER } tq_init_kind;
 typedef struct tq_init {
     tq_init_kind kind;
-    double a, b;           /* const: -1, 1 by default */
+    double a, b;           /* const: -1, 1 by default; OBSERVER: its arguments, NaN where not given */
     double n_std;          /* meanstd: 3 by default */
+    const struct tq_observer *observer;   /* OBSERVER: one of the registry that is not built in */
 } tq_init;
 /** "minmax", "const", "const:0,6", "meanstd", "meanstd:5". */
 TQ_API tq_status tq_init_parse(const char *text, tq_init *out_init);
+/** The same, and any observer of the registry: "NAME", "NAME:A", "NAME:A,B". */
+TQ_API tq_status tq_init_find(const tq_registry *registry, const char *text, tq_init *out_init);
 TQ_API tq_text tq_init_text(const tq_init *init);
 
 /* ---- grids ------------------------------------------------------------------------------ */

@@ -9,6 +9,7 @@ const tq_plugin tq_plugin_main = {
     .ops = { &example_squared_relu, &example_squared_relu_grad },
     .editors = { &example_fuse_squared_relu },
     .quantizers = { &example_open },
+    .observers = { &example_tight },
     .backends = { &example_npu4 },
     .zoo = { &example_squarenet },
     .commands = { &example_census },

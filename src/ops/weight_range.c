@@ -13,7 +13,7 @@ static tq_status infer(tq_op_types *t)
     tq_init init;
     TQ_TRY(tq_op_need_dtype(t, W, TQ_DTYPE_BIT(TQ_F32)));
     TQ_TRY(tq_fake_read(t->attrs, t->registry, &fake));
-    TQ_TRY(tq_init_parse(tq_attr_string(t->attrs, "init"), &init));
+    TQ_TRY(tq_init_find(t->registry, tq_attr_string(t->attrs, "init"), &init));
     if (t->n_out != fake.quantizer->n_params)
         return tq_fail(TQ_ERR_VALUE, "has %d outputs, quantizer '%s' has %d parameters", t->n_out,
                        fake.quantizer->entry.name, fake.quantizer->n_params);
@@ -58,7 +58,7 @@ static void reference(const tq_op_run *run)
 {
     job j = { .run = run };
     tq_status_drop(tq_fake_read(run->attrs, run->registry, &j.fake));
-    tq_status_drop(tq_init_parse(tq_attr_string(run->attrs, "init"), &j.init));
+    tq_status_drop(tq_init_find(run->registry, tq_attr_string(run->attrs, "init"), &j.init));
     tq_fake_layout(run->attrs, run->in_types[W], &j.fake);
     tq_parallel_for(run->pool, j.fake.n_channels, channel, &j);
 }

@@ -68,6 +68,42 @@ tq_status tq_init_parse(const char *text, tq_init *out_init)
                    text);
 }
 
+/** NAME[:A[,B]] of an observer that somebody registered. */
+static tq_status read_observer(const tq_observer *observer, const char *text, size_t n_name,
+                               tq_init *out_init)
+{
+    tq_init init = {
+        .kind = TQ_INIT_OBSERVER, .a = (double)NAN, .b = (double)NAN, .observer = observer
+    };
+    double v[2];
+    const int n = text[n_name] ? read_numbers(text + n_name + 1, 2, v) : 0;
+    if (n < 0)
+        return tq_fail(TQ_ERR_VALUE, "init '%.60s': expected %.40s, %.40s:A or %.40s:A,B", text,
+                       observer->entry.name, observer->entry.name, observer->entry.name);
+    if (n > 0)
+        init.a = v[0];
+    if (n > 1)
+        init.b = v[1];
+    *out_init = init;
+    return TQ_OK;
+}
+
+tq_status tq_init_find(const tq_registry *registry, const char *text, tq_init *out_init)
+{
+    const size_t n = strcspn(text, ":");
+    for (int i = 0; i < tq_registry_count(registry, TQ_KIND_OBSERVER); i++) {
+        const tq_observer *observer =
+            (const tq_observer *)(const void *)tq_registry_at(registry, TQ_KIND_OBSERVER, i);
+        bool ours = false;
+        for (int k = 0; k < TQ_COUNT(observers); k++)
+            ours = ours || observer == observers[k];
+        if (!ours && strlen(observer->entry.name) == n &&
+            strncmp(observer->entry.name, text, n) == 0)
+            return read_observer(observer, text, n, out_init);
+    }
+    return tq_init_parse(text, out_init);
+}
+
 tq_text tq_init_text(const tq_init *init)
 {
     tq_text text;
@@ -81,13 +117,22 @@ tq_text tq_init_text(const tq_init *init)
     case TQ_INIT_MINMAX:
         snprintf(text.s, sizeof text.s, "minmax");
         break;
+    case TQ_INIT_OBSERVER:
+        snprintf(text.s, sizeof text.s, "%.60s", init->observer->entry.name);
+        if (!isnan(init->a))
+            snprintf(text.s + strlen(text.s), 32, ":%.17g", init->a);
+        if (!isnan(init->b))
+            snprintf(text.s + strlen(text.s), 32, ",%.17g", init->b);
+        break;
     }
     return text;
 }
 
 tq_status tq_init_range(const tq_init *init, const tq_statistics *s, double *out_a, double *out_b)
 {
-    return observers[init->kind]->range(s, init, out_a, out_b);
+    const tq_observer *observer =
+        init->kind == TQ_INIT_OBSERVER ? init->observer : observers[init->kind];
+    return observer->range(s, init, out_a, out_b);
 }
 
 tq_status tq_statistics_need(const tq_statistics *s)

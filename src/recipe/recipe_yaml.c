@@ -118,7 +118,7 @@ static tq_status read_granularity(const tq_yaml *rule, tq_slot slot, bool *out_p
 }
 
 /** range, init and rounding: words that the quant room parses. */
-static tq_status read_grid(const tq_yaml *rule, tq_slot_spec *spec)
+static tq_status read_grid(const context *c, const tq_yaml *rule, tq_slot_spec *spec)
 {
     const char *range = "i8", *init = "minmax", *rounding = "half-up";
     TQ_TRY(tq_yaml_string(rule, "range", &range));
@@ -127,7 +127,7 @@ static tq_status read_grid(const tq_yaml *rule, tq_slot_spec *spec)
     tq_status status = tq_range_parse(range, &spec->range);
     if (status)
         return tq_yaml_wrap(tq_yaml_get(rule, "range"), status);
-    status = tq_init_parse(init, &spec->init);
+    status = tq_init_find(c->registry, init, &spec->init);
     if (status)
         return tq_yaml_wrap(tq_yaml_get(rule, "init"), status);
     status = tq_rounding_parse(rounding, &spec->rounding);
@@ -190,7 +190,7 @@ static tq_status read_rule(context *c, const tq_yaml *rule, const tq_yaml *slot)
     if (filter)
         TQ_TRY(read_filter(c, filter, &r.filter));
     TQ_TRY(read_granularity(rule, r.slot, &r.spec.per_channel));
-    TQ_TRY(read_grid(rule, &r.spec));
+    TQ_TRY(read_grid(c, rule, &r.spec));
     TQ_TRY(read_scale(rule, r.slot, &r.spec));
     TQ_TRY(read_quantizer(c, rule, &r.spec));
     TQ_TRY(tq_yaml_bool(rule, "unsigned_if_positive", &r.spec.unsigned_if_positive));

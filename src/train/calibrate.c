@@ -131,7 +131,7 @@ static tq_status add_fake(calibration *c, tq_node *node)
 {
     tq_init init;
     group *g = group_of(c, node);
-    TQ_TRY(tq_init_parse(tq_attr_string(tq_node_attrs(node), "init"), &init));
+    TQ_TRY(tq_init_find(c->options->registry, tq_attr_string(tq_node_attrs(node), "init"), &init));
     if (!observes(node))
         return TQ_OK;
     if (!observes(g->leader))
@@ -340,7 +340,8 @@ static tq_status place(calibration *c, const group *g)
     float *data[TQ_QUANTIZER_MAX_PARAMS];
     tq_init init;
     TQ_TRY(tq_fake_quantizer(g->leader, &quantizer));
-    TQ_TRY(tq_init_parse(tq_attr_string(tq_node_attrs(g->leader), "init"), &init));
+    TQ_TRY(tq_init_find(c->options->registry, tq_attr_string(tq_node_attrs(g->leader), "init"),
+                        &init));
     TQ_TRY(parameter_data(g, quantizer, data));
     if (is_integerised_input(c, g))
         return place_input(c, g, quantizer, data);
