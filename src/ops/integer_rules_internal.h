@@ -12,6 +12,8 @@ tq_status tq_integerise_concat(tq_integerise *t);
 tq_status tq_integerise_pad(tq_integerise *t);
 tq_status tq_integerise_same(tq_integerise *t); /* Identity, Dropout, Cast to float: no node */
 tq_status tq_integerise_fake_quantize(tq_integerise *t);
+tq_status tq_integerise_quantize_linear(tq_integerise *t);
+tq_status tq_integerise_dequantize_linear(tq_integerise *t);
 
 /** One scale for all, and no bound left to apply. */
 bool tq_codes_plain(const tq_codes *codes);

@@ -4,6 +4,7 @@
  *
  * with one scale, one per index of `axis`, or one per block of block_size elements along it.
  * Source: ONNX, opset 23 and 11. */
+#include "ops/integer_rules_internal.h"
 #include "ops/onnx_dtype_internal.h"
 #include "ops/ops.h"
 
@@ -193,6 +194,7 @@ const tq_op tq_op_quantize_linear = {
                { .name = "saturate", .kind = TQ_ATTR_INT, .i = 1 } },
     .infer = quantize_infer,
     .reference = quantize_reference,
+    .integerise = tq_integerise_quantize_linear,
 };
 
 const tq_op tq_op_dequantize_linear = {
@@ -205,6 +207,7 @@ const tq_op tq_op_dequantize_linear = {
                { .name = "output_dtype", .kind = TQ_ATTR_INT } },
     .infer = dequantize_infer,
     .reference = dequantize_reference,
+    .integerise = tq_integerise_dequantize_linear,
 };
 
 const tq_op tq_op_dynamic_quantize_linear = {

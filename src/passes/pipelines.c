@@ -42,6 +42,17 @@ const tq_pipeline tq_pipeline_f2t = {
                                       "merge-requants", "prove", NULL },
 };
 
+/* The graph mode: stopped after insert-observers the network can be calibrated; run again it goes
+ * on from there. */
+const tq_pipeline tq_pipeline_graph_mode = {
+    .entry = { .name = "graph-mode",
+               .brief = "observers, then QDQ pairs, then integers between them" },
+    .editors = (const char *const[]){ "remove-identity", "fold-constants",
+                                      "canonicalise-activations", "canonicalise-flatten",
+                                      "fold-batchnorm", "insert-observers", "observers-to-qdq",
+                                      "fuse-dq-op-q", "merge-requants", "prove", NULL },
+};
+
 const tq_pipeline tq_pipeline_lift = {
     .entry = { .name = "lift", .brief = "what others quantised becomes fake- or true-quantised" },
     .editors = (const char *const[]){ "lift-integers", "lift-integer-layers", "lift-weights",

@@ -1,4 +1,5 @@
-/* Calibration: observe what every FakeQuantize sees while no quantiser acts, then place the grids.
+/* Calibration: observe what every FakeQuantize and Observer sees while no quantiser acts, then
+ * place the grids (of an Observer: leave with it what it has seen).
  *
  * The float network underneath runs: every FakeQuantize is bypassed (y = x) and a Statistics node
  * reads what it saw, so memory does not grow with the number of images. Batch normalisation uses
@@ -11,14 +12,15 @@
 #include <truq/op.h>
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { N_FIELDS = 6 };
 
-/** FakeQuantize nodes with the same parameters. */
+/** FakeQuantize nodes with the same parameters; or one Observer. */
 typedef struct group {
-    tq_value *parameter; /* the first one tells groups apart */
+    tq_value *parameter; /* the first one tells groups apart; NULL: an Observer */
     tq_node *leader;     /* the first that observes, else the first */
     int64_t n_channels;
     tq_statistics *statistics;
@@ -73,6 +75,8 @@ static group *group_of(calibration *c, tq_node *node)
 
 static int64_t axis_of(const tq_node *node)
 {
+    if (tq_node_is(node, "Observer"))
+        return -1;
     const bool per_tensor = tq_type_count(tq_value_type(tq_node_input(node, 1))) == 1;
     return per_tensor ? -1 : tq_attr_int(tq_node_attrs(node), "axis");
 }
@@ -145,14 +149,35 @@ static tq_status add_fake(calibration *c, tq_node *node)
     return TQ_OK;
 }
 
+/** Observers of weights are placed by the weights themselves. */
+static void add_observer(calibration *c, tq_node *node)
+{
+    if (tq_node_is_const_from(node, 0))
+        return;
+    group *g = TQ_NEW(c->arena, group);
+    g->leader = node;
+    g->n_channels = 1;
+    g->statistics = TQ_NEW(c->arena, tq_statistics);
+    tq_statistics_reset(g->statistics);
+    TQ_PUSH(c->arena, c->groups, c->n_groups, c->groups_capacity, g);
+    TQ_PUSH(c->arena, c->probes, c->n_probes, c->probes_capacity, ((probe){ node, g }));
+}
+
 static tq_status find_groups(calibration *c)
 {
+    bool any = false; /* observers of weights need no data, and are calibrated as they stand */
+    for (tq_node *node = tq_graph_first(c->graph); node; node = tq_node_next(node))
+        if (tq_node_is(node, "Observer")) {
+            add_observer(c, node);
+            any = true;
+        }
     for (tq_node *node = tq_graph_first(c->graph); node; node = tq_node_next(node))
         if (tq_node_is(node, "FakeQuantize") && tq_node_is_const_from(node, 1))
             TQ_TRY(tq_wrap(add_fake(c, node), "node '%s' (FakeQuantize)", tq_node_name(node)));
-    return c->n_groups ? TQ_OK
-                       : tq_fail(TQ_ERR_STATE,
-                                 "the network has nothing to calibrate; run 'truq f2f' first");
+    return c->n_groups || any
+               ? TQ_OK
+               : tq_fail(TQ_ERR_STATE,
+                         "the network has nothing to calibrate; run 'truq f2f' first");
 }
 
 /* ---- running the float network ------------------------------------------------------------------
@@ -334,8 +359,28 @@ static tq_status place_input(calibration *c, const group *g, const tq_quantizer 
     return TQ_OK;
 }
 
+/** Statistics as metadata, with all their digits. */
+static void leave_statistics(const group *g)
+{
+    static const char *const keys[] = { "observed.min", "observed.max", "observed.mean",
+                                        "observed.m2" };
+    const double values[] = { g->statistics->min, g->statistics->max, g->statistics->mean,
+                              g->statistics->m2 };
+    char text[48];
+    snprintf(text, sizeof text, "%lld", (long long)g->statistics->n);
+    tq_node_set_meta(g->leader, "observed.n", text);
+    for (int i = 0; i < TQ_COUNT(keys); i++) {
+        snprintf(text, sizeof text, "%.17g", values[i]);
+        tq_node_set_meta(g->leader, keys[i], text);
+    }
+}
+
 static tq_status place(calibration *c, const group *g)
 {
+    if (!g->parameter) {
+        leave_statistics(g);
+        return TQ_OK;
+    }
     const tq_quantizer *quantizer;
     float *data[TQ_QUANTIZER_MAX_PARAMS];
     tq_init init;

@@ -1,5 +1,6 @@
 /* A node that reads only constants, or nothing, is computed once, now; the constant takes the name
- * of its output. Quantisers of weights are left alone: what they read is trained. */
+ * of its output. Quantisers of weights are left alone: what they read is trained, and
+ * pairs of QuantizeLinear and DequantizeLinear say what grid it is on. */
 #include <truq/edit.h>
 #include <truq/op.h>
 
@@ -11,7 +12,8 @@ static bool accept_node(const tq_node *node)
 {
     const tq_op *op = tq_node_op(node);
     const bool ours = op->domain && strcmp(op->domain, "truq") == 0;
-    if (ours || !op->reference || (op->flags & TQ_OP_RANDOM))
+    const bool pair = tq_node_is(node, "QuantizeLinear") || tq_node_is(node, "DequantizeLinear");
+    if (ours || pair || !op->reference || (op->flags & TQ_OP_RANDOM))
         return false;
     for (int i = 0; i < tq_node_n_inputs(node); i++)
         if (tq_node_input(node, i) && !tq_value_is_const(tq_node_input(node, i)))

@@ -53,9 +53,28 @@ static bool is_grid(const tq_node *node)
             tq_value_type(tq_node_input(node, 0))->dtype != TQ_I32);
 }
 
+/* What others made of codes before they are dequantised (a Reshape, a Clip of codes) reads the new
+ * codes. */
+static tq_status reread_codes(tq_integerise *t, bool *out_any)
+{
+    *out_any = false;
+    for (int i = 0; i < tq_node_n_inputs(t->node); i++) {
+        const tq_codes *codes = tq_int_input(t, i);
+        const tq_value *x = tq_node_input(t->node, i);
+        if (!codes || tq_dtype_is_float(tq_value_type(x)->dtype))
+            continue;
+        if (tq_value_type(codes->codes)->dtype != tq_value_type(x)->dtype)
+            return tq_int_refuse(t, "it reads codes as %s", tq_dtype_name(tq_value_type(x)->dtype));
+        tq_node_set_input(t->node, i, codes->codes);
+        *out_any = true;
+    }
+    return TQ_OK;
+}
+
 static tq_status integerise_node(tq_integerise *t)
 {
     const tq_op *op = tq_node_op(t->node);
+    bool reads_codes = false;
     if (tq_true_codes(t, tq_node_output(t->node, 0)))
         return TQ_OK; /* the FakeQuantize of a graph input */
     if (all_inputs_const(t->node) && !is_grid(t->node))
@@ -64,6 +83,10 @@ static tq_status integerise_node(tq_integerise *t)
         reread_shape(t);
         return TQ_OK;
     }
+    if (!tq_node_is(t->node, "DequantizeLinear"))
+        TQ_TRY(reread_codes(t, &reads_codes));
+    if (reads_codes)
+        return TQ_OK;
     if (!any_coded(t) && !tq_dtype_is_float(tq_value_type(tq_node_output(t->node, 0))->dtype))
         return TQ_OK; /* arithmetic on shapes */
     if (!op->integerise)

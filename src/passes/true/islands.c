@@ -174,6 +174,10 @@ static tq_status real_of(tq_integerise *t, tq_value *value, tq_value **out)
     const tq_node *producer = tq_value_producer(value);
     if (!c || (producer && tq_node_is(producer, "DequantizeLinear")))
         return TQ_OK; /* a DequantizeLinear that was there already serves */
+    if (!tq_dtype_is_float(tq_value_type(value)->dtype)) {
+        *out = c->codes; /* a QuantizeLinear's */
+        return TQ_OK;
+    }
     for (int i = 0; i < t->n_reals; i++)
         if (t->reals[i].value == value) {
             *out = t->reals[i].real;
@@ -201,7 +205,8 @@ tq_status tq_true_keep(tq_integerise *t, const char *why)
         if (real != value)
             tq_node_set_input(t->node, i, real);
     }
-    tq_node_set_meta(t->node, "float.why", why);
+    if (tq_dtype_is_float(tq_value_type(tq_node_output(t->node, 0))->dtype))
+        tq_node_set_meta(t->node, "float.why", why);
     return TQ_OK;
 }
 
