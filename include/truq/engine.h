@@ -36,6 +36,17 @@ TQ_API const tq_tensor *tq_engine_value(const tq_engine *engine, const char *nam
 TQ_API size_t tq_engine_memory(const tq_engine *engine);
 TQ_API int tq_engine_n_steps(const tq_engine *engine);
 TQ_API const char *tq_engine_step(const tq_engine *engine, int i, const char **out_node, double *out_seconds);
+/** What step i needs: multiply-accumulates, for one data point, of the nodes it stands for; bytes of the values that it reads and
+ *  writes, weights inside fused layers not counted. */
+TQ_API void tq_engine_step_cost(const tq_engine *engine, int i, int64_t *out_macs, int64_t *out_bytes);
+
+/** What this machine does at most with the pool's threads, measured now (some 100 ms): multiply-accumulates per second of f32 and
+ *  of 8-bit codes on the present level of the CPU, bytes per second from memory. */
+typedef struct tq_peak {
+    double f32_macs, code_macs, memory_bytes;
+    const char *f32_unit, *code_unit;   /* "avx512 fma", "avx512 vnni", "amx tiles" */
+} tq_peak;
+TQ_API tq_status tq_peak_measure(tq_pool *pool, tq_peak *out_peak);
 
 #ifdef __cplusplus
 }

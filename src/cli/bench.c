@@ -1,6 +1,6 @@
 /* truq bench: how fast a network runs here, on random data: warm-up, then rounds until the time is
  * up. The least time of a round tells of the program, the median of the machine as well. */
-#include "cli.h"
+#include "bench.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,45 +9,32 @@
 
 enum { MOST_ROUNDS = 100000, WARM_UP = 3 };
 
-typedef struct bench {
-    tq_cli *cli;
-    tq_graph *graph;
-    int64_t batch, n_threads;
-    double seconds; /* to spend */
-    tq_pool *pool;
-    tq_engine *engine;
-    int n_inputs;
-    tq_type *types;
-    tq_tensor *inputs;
-    int n_rounds;
-    double *rounds; /* seconds each */
-} bench;
-
-static double now(void)
+double tq_bench_now(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* ---- random data ------------------------------------------------------------------------- */
-
-/** Unknown dimensions: the first is the batch, others are refused. */
-static tq_status fix_type(const bench *b, const tq_value *value, tq_type *out)
+void tq_bench_round(tq_bench *b, double seconds)
 {
-    *out = *tq_value_type(value);
-    for (int d = 0; d < out->rank; d++)
-        if (out->dims[d] == TQ_DIM_ANY && d > 0)
-            return tq_fail(TQ_ERR_SHAPE, "input '%s' is %s: only the batch may be open",
-                           tq_value_name(value), tq_type_text(out).s);
-    if (out->rank > 0 && out->dims[0] == TQ_DIM_ANY)
-        out->dims[0] = b->batch;
-    if (!tq_type_is_known(out))
-        return tq_fail(TQ_ERR_SHAPE, "the type of input '%s' is not known", tq_value_name(value));
-    return TQ_OK;
+    tq_rounds *r = &b->rounds;
+    if (r->n < MOST_ROUNDS)
+        TQ_PUSH(b->cli->arena, r->seconds, r->n, r->capacity, seconds);
 }
 
-static void fill(tq_tensor *tensor, uint64_t seed)
+tq_status tq_bench_type(const tq_value *value, int64_t batch, tq_type *out_type)
+{
+    *out_type = *tq_value_type(value);
+    if (out_type->rank > 0 && out_type->dims[0] == TQ_DIM_ANY)
+        out_type->dims[0] = batch;
+    if (tq_type_is_known(out_type))
+        return TQ_OK;
+    return tq_fail(TQ_ERR_SHAPE, "input '%s' is %s: only the batch may be open",
+                   tq_value_name(value), tq_type_text(tq_value_type(value)).s);
+}
+
+void tq_bench_fill(tq_tensor *tensor, uint64_t seed)
 {
     tq_random random;
     tq_random_init(&random, seed, 0, 0);
@@ -60,34 +47,115 @@ static void fill(tq_tensor *tensor, uint64_t seed)
                          tq_dtype_min(dtype) + tq_random_below(&random, 256));
 }
 
-static tq_status make_inputs(bench *b)
-{
-    b->n_inputs = tq_graph_n_inputs(b->graph);
-    b->types = TQ_NEW_N(b->cli->arena, tq_type, b->n_inputs + 1);
-    b->inputs = TQ_NEW_N(b->cli->arena, tq_tensor, b->n_inputs + 1);
-    for (int i = 0; i < b->n_inputs; i++) {
-        TQ_TRY(fix_type(b, tq_graph_input(b->graph, i), &b->types[i]));
-        TQ_TRY(tq_tensor_init(&b->inputs[i], &b->types[i]));
-        fill(&b->inputs[i], (uint64_t)i);
-    }
-    return TQ_OK;
-}
-
 /* ---- inference ----------------------------------------------------------------------------- */
 
-static tq_status time_rounds(bench *b)
+typedef struct inference {
+    tq_bench *bench;
+    tq_pool *pool;
+    tq_engine *engine;
+    int n_inputs;
+    tq_type *types;
+    tq_tensor *inputs;
+    double *before, *least; /* seconds of each step: so far; of its best round */
+} inference;
+
+static tq_status prepare(inference *f)
 {
-    b->rounds = TQ_NEW_N(b->cli->arena, double, MOST_ROUNDS);
+    tq_bench *b = f->bench;
+    tq_arena *arena = b->cli->arena;
+    const tq_graph *graph = *b->graph;
+    TQ_TRY(tq_bench_calibrate(b));
+    TQ_TRY(tq_pool_create((int)b->n_threads, &f->pool));
+    f->n_inputs = tq_graph_n_inputs(graph);
+    f->types = TQ_NEW_N(arena, tq_type, f->n_inputs + 1);
+    f->inputs = TQ_NEW_N(arena, tq_tensor, f->n_inputs + 1);
+    for (int i = 0; i < f->n_inputs; i++) {
+        TQ_TRY(tq_bench_type(tq_graph_input(graph, i), b->batch, &f->types[i]));
+        TQ_TRY(tq_tensor_init(&f->inputs[i], &f->types[i]));
+        tq_bench_fill(&f->inputs[i], (uint64_t)i);
+    }
+    TQ_TRY(tq_engine_create(graph, f->types, f->n_inputs, &(tq_engine_options){ .pool = f->pool },
+                            &f->engine));
+    f->before = TQ_NEW_N(arena, double, tq_engine_n_steps(f->engine) + 1);
+    f->least = TQ_NEW_N(arena, double, tq_engine_n_steps(f->engine) + 1);
+    return TQ_OK;
+}
+
+/** What each step of the last round took. */
+static void take_steps(inference *f)
+{
+    for (int i = 0; i < tq_engine_n_steps(f->engine); i++) {
+        double so_far;
+        tq_engine_step(f->engine, i, NULL, &so_far);
+        const double took = so_far - f->before[i];
+        f->before[i] = so_far;
+        f->least[i] = f->least[i] == 0.0 || took < f->least[i] ? took : f->least[i];
+    }
+}
+
+static tq_status run_rounds(inference *f)
+{
+    tq_bench *b = f->bench;
     for (int i = 0; i < WARM_UP; i++)
-        TQ_TRY(tq_engine_run(b->engine, b->inputs, b->n_inputs, 1));
-    const double end = now() + b->seconds;
-    while (b->n_rounds < MOST_ROUNDS && (b->n_rounds < 3 || now() < end)) {
-        const double start = now();
-        TQ_TRY(tq_engine_run(b->engine, b->inputs, b->n_inputs, 1));
-        b->rounds[b->n_rounds++] = now() - start;
+        TQ_TRY(tq_engine_run(f->engine, f->inputs, f->n_inputs, 1));
+    take_steps(f);
+    memset(f->least, 0, (size_t)tq_engine_n_steps(f->engine) * sizeof *f->least);
+    const double end = tq_bench_now() + b->seconds;
+    while (b->rounds.n < 3 || (tq_bench_now() < end && b->rounds.n < MOST_ROUNDS)) {
+        const double start = tq_bench_now();
+        TQ_TRY(tq_engine_run(f->engine, f->inputs, f->n_inputs, 1));
+        tq_bench_round(b, tq_bench_now() - start);
+        take_steps(f);
     }
     return TQ_OK;
 }
+
+/** One row a step: its best time, its arithmetic beside what the machine can do at most. */
+static tq_status print_layers(const inference *f)
+{
+    tq_peak peak;
+    TQ_TRY(tq_peak_measure(f->pool, &peak));
+    const bool is_true = tq_graph_stage(*f->bench->graph) == TQ_STAGE_TRUE;
+    const double most = is_true ? peak.code_macs : peak.f32_macs;
+    tq_print("at most: %.0f GMAC/s of codes (%s), %.0f of f32 (%s), %.1f GB/s from memory\n\n",
+             peak.code_macs * 1e-9, peak.code_unit, peak.f32_macs * 1e-9, peak.f32_unit,
+             peak.memory_bytes * 1e-9);
+    tq_print("%-32s %-28s %9s %9s %6s %7s\n", "step", "kernel", "ms", "GMAC/s", "peak%", "GB/s");
+    for (int i = 0; i < tq_engine_n_steps(f->engine); i++) {
+        const char *node;
+        int64_t macs, bytes;
+        const char *kernel = tq_engine_step(f->engine, i, &node, NULL);
+        tq_engine_step_cost(f->engine, i, &macs, &bytes);
+        const double seconds = f->least[i] > 0.0 ? f->least[i] : 1e-9;
+        const double rate = (double)(macs * f->bench->batch) / seconds;
+        tq_print("%-32.32s %-28s %9.4f", node, kernel, f->least[i] * 1e3);
+        if (macs > 0)
+            tq_print(" %9.1f %6.1f", rate * 1e-9, 100.0 * rate / most);
+        else
+            tq_print(" %9s %6s", "", "");
+        tq_print(" %7.1f\n", f->least[i] > 0.0 ? (double)bytes / seconds * 1e-9 : 0.0);
+    }
+    tq_print("\n");
+    return TQ_OK;
+}
+
+static tq_status run_infer(tq_bench *b, bool layers)
+{
+    inference f = { .bench = b };
+    b->images_a_round = b->batch;
+    tq_status status = prepare(&f);
+    if (!status)
+        status = run_rounds(&f);
+    if (!status && layers)
+        status = print_layers(&f);
+    tq_engine_destroy(f.engine);
+    tq_pool_destroy(f.pool);
+    for (int i = 0; f.inputs && i < f.n_inputs; i++)
+        tq_tensor_reset(&f.inputs[i]);
+    return status;
+}
+
+/* ---- results ------------------------------------------------------------------------------- */
 
 static int by_time(const void *a, const void *b)
 {
@@ -95,77 +163,63 @@ static int by_time(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static tq_status run_infer(bench *b)
+static void print_result(tq_bench *b, bool json)
 {
-    TQ_TRY(make_inputs(b));
-    TQ_TRY(tq_engine_create(b->graph, b->types, b->n_inputs,
-                            &(tq_engine_options){ .pool = b->pool }, &b->engine));
-    return time_rounds(b);
-}
-
-static void print_result(bench *b, bool json)
-{
-    qsort(b->rounds, (size_t)b->n_rounds, sizeof *b->rounds, by_time);
+    const tq_rounds *r = &b->rounds;
+    qsort(r->seconds, (size_t)r->n, sizeof *r->seconds, by_time);
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    const double least = b->rounds[0], median = b->rounds[b->n_rounds / 2];
-    const double images = (double)b->batch / least, rss = (double)usage.ru_maxrss / 1024.0;
+    const double least = r->seconds[0], median = r->seconds[r->n / 2];
+    const double images = (double)b->images_a_round / least, rss = (double)usage.ru_maxrss / 1024.0;
     if (json)
         tq_print("{\"min_ms\": %.4f, \"med_ms\": %.4f, \"images_per_s\": %.1f, "
-                 "\"peak_rss_mb\": %.1f}\n",
+                 "\"peak_rss_mb\": %.1f",
                  least * 1e3, median * 1e3, images, rss);
     else
-        tq_print("least %.3f ms, median %.3f ms, %.1f images/s, peak %.1f MB\n", least * 1e3,
+        tq_print("least %.3f ms, median %.3f ms, %.1f images/s, peak memory %.1f MB", least * 1e3,
                  median * 1e3, images, rss);
-}
-
-static void print_layers(const bench *b)
-{
-    const double n = b->n_rounds + WARM_UP;
-    for (int i = 0; i < tq_engine_n_steps(b->engine); i++) {
-        const char *node;
-        double seconds;
-        const char *kernel = tq_engine_step(b->engine, i, &node, &seconds);
-        tq_print("%-40s %-28s %9.4f ms\n", node, kernel, seconds / n * 1e3);
-    }
+    if (b->forward > 0.0)
+        tq_print(json ? ", \"forward_ms\": %.4f, \"ratio\": %.3f"
+                      : "; float forward %.3f ms: %.3f times that",
+                 b->forward * 1e3, least / b->forward);
+    tq_print(json ? "}\n" : "\n");
 }
 
 static tq_status run(tq_cli *cli)
 {
     const char *model = NULL, *dialect = NULL;
-    bench b = { .cli = cli, .batch = 1, .n_threads = 0, .seconds = 2.0 };
-    bool infer = false, layers = false, json = false;
+    tq_bench b = { .cli = cli, .batch = 1, .n_images = 128, .seconds = 2.0 };
+    bool infer = false, train = false, ptq = false, layers = false, json = false;
     const tq_option options[] = {
         TQ_ARG("MODEL", &model, "an ONNX file of any stage"),
         TQ_OPT_FLAG(0, "infer", &infer, "run the network forward (default)"),
+        TQ_OPT_FLAG(0, "train", &train, "run training steps: forward, backward, update"),
+        TQ_OPT_FLAG(0, "ptq", &ptq, "calibrate, beside a forward pass of the float network"),
         TQ_OPT_INT('b', "batch", "N", &b.batch, 1, 65536, "data points at once; default: 1"),
+        TQ_OPT_INT('n', "images", "N", &b.n_images, 1, 1 << 24, "of --ptq; default: 128"),
         TQ_OPT_NUMBER(0, "seconds", "S", &b.seconds, "how long to measure; default: 2"),
-        TQ_OPT_FLAG('l', "layers", &layers, "what each step takes"),
+        TQ_OPT_FLAG('l', "layers", &layers, "what each step of --infer takes, beside the peak"),
         TQ_OPT_THREADS(&b.n_threads),
         TQ_OPT_DIALECT(&dialect),
         TQ_OPT_JSON(&json),
         TQ_OPT_END,
     };
     TQ_TRY(tq_options_parse(cli, options));
-    tq_graph **graph;
-    TQ_TRY(tq_cli_load(cli, model, dialect, &graph));
-    b.graph = *graph;
-    tq_status status = tq_pool_create((int)b.n_threads, &b.pool);
-    if (!status)
-        status = run_infer(&b);
-    if (!status && layers && !json)
-        print_layers(&b);
-    if (!status)
-        print_result(&b, json);
-    tq_engine_destroy(b.engine);
-    tq_pool_destroy(b.pool);
-    for (int i = 0; b.inputs && i < b.n_inputs; i++)
-        tq_tensor_reset(&b.inputs[i]);
-    return status;
+    if (infer + train + ptq > 1)
+        return tq_fail(TQ_ERR_USAGE, "--infer, --train and --ptq exclude each other");
+    if (layers && (train || ptq || json))
+        return tq_fail(TQ_ERR_USAGE, "--layers goes with --infer and without --json");
+    TQ_TRY(tq_cli_load(cli, model, dialect, &b.graph));
+    TQ_TRY(train ? tq_bench_train(&b) : ptq ? tq_bench_ptq(&b) : run_infer(&b, layers));
+    print_result(&b, json);
+    return TQ_OK;
 }
 
 const tq_command tq_command_bench = {
-    .entry = { .name = "bench", .brief = "how fast a network runs, layer by layer" },
-    .examples = { "bench net.onnx --infer --threads 2", "bench true.onnx --infer --layers" },
+    .entry = { .name = "bench", .brief = "how fast a network runs, on random data" },
+    .details =
+        "A fake-quantised network that was never calibrated is calibrated on a random batch.",
+    .examples = { "bench true.onnx --infer --threads 2 --layers", "bench fake.onnx --train -b 16",
+                  "bench fake.onnx --ptq -b 32 --images 128 --json" },
     .run = run,
 };

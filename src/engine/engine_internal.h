@@ -35,6 +35,7 @@ typedef struct tq_step {
     int *in, *out; /* slots, -1 where absent */
     tq_op_run run;
     double seconds;
+    int64_t macs;
 } tq_step;
 
 struct tq_engine {

@@ -118,7 +118,7 @@ static tq_codes_layout layout_of(const tq_value *value, const tq_border *border)
 }
 
 /** A step that owns `layer`, whose layouts are known. */
-static void add_step(tq_plan *p, const tq_node *node, tq_layer *layer, const int *in, int out)
+static tq_step *add_step(tq_plan *p, const tq_node *node, tq_layer *layer, const int *in, int out)
 {
     tq_engine *engine = p->engine;
     tq_step *step = &engine->steps[engine->n_steps++];
@@ -138,6 +138,7 @@ static void add_step(tq_plan *p, const tq_node *node, tq_layer *layer, const int
                             ? layer->kind->scratch_size(layer, tq_pool_size(engine->options.pool))
                             : 0;
     engine->scratch_size = size > engine->scratch_size ? size : engine->scratch_size;
+    return step;
 }
 
 /** Makes sure that the value lies in its layout. */
@@ -201,14 +202,17 @@ static tq_status add_fusion(tq_plan *p, const tq_node *node, tq_fusion *fusion)
         TQ_TRY(bind_input(p, node, fusion, k, &in[k]));
     const int plain = tq_plan_slot(p, fusion->out);
     held *h = &p->fused->values[plain];
+    int64_t macs = 0;
+    for (int k = 0; k < fusion->n_members; k++)
+        macs += tq_node_macs(fusion->members[k]);
     fusion->layer = NULL; /* the step owns it */
     if (layer->is_out_plain) {
-        add_step(p, node, layer, in, plain);
+        add_step(p, node, layer, in, plain)->macs = macs;
         return TQ_OK;
     }
     h->layout = layer->out = layout_of(fusion->out, &h->border);
     h->slot = add_slot(p->engine, &h->layout);
-    add_step(p, node, layer, in, h->slot);
+    add_step(p, node, layer, in, h->slot)->macs = macs;
     if (is_read_plain(p, fusion->out))
         return add_unpack(p, node, h, plain);
     p->engine->slots[plain].place = TQ_PLACE_NOWHERE;

@@ -179,6 +179,7 @@ static tq_status make_steps(tq_plan *p)
             continue;
         tq_step *step = &engine->steps[engine->n_steps++];
         step->node = node;
+        step->macs = tq_node_macs(node);
         bind_types(p, step);
         TQ_TRY(tq_engine_wrap(choose_kernel(engine, step), node));
     }

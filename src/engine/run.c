@@ -159,3 +159,22 @@ const char *tq_engine_step(const tq_engine *engine, int i, const char **out_node
         return step->layer->kind->brief;
     return step->skip ? "alias" : step->kernel ? step->kernel->entry.brief : "reference";
 }
+
+static int64_t bytes_of(const tq_engine *engine, int slot)
+{
+    size_t size = slot < 0 ? 0 : engine->slots[slot].size;
+    if (slot >= 0 && size == 0)
+        tq_status_drop(tq_type_size(&engine->slots[slot].tensor.type, &size));
+    return (int64_t)size;
+}
+
+void tq_engine_step_cost(const tq_engine *engine, int i, int64_t *out_macs, int64_t *out_bytes)
+{
+    const tq_step *step = &engine->steps[i];
+    *out_macs = step->macs;
+    *out_bytes = 0;
+    for (int k = 0; k < step->run.n_in && !step->skip; k++)
+        *out_bytes += bytes_of(engine, step->in[k]);
+    for (int k = 0; k < step->run.n_out && !step->skip; k++)
+        *out_bytes += bytes_of(engine, step->out[k]);
+}

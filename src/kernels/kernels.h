@@ -114,4 +114,16 @@ tq_status tq_layer_unpack_create(tq_layer **out_layer);
 /** One layout to another. */
 tq_status tq_layer_move_create(tq_layer **out_layer);
 
+/** A loop of nothing but arithmetic, to find what a unit of the CPU does at most. */
+typedef struct tq_probe {
+    const char *unit;
+    unsigned needs;
+    bool is_codes; /* products of 8-bit codes, else of f32 */
+    int64_t macs;  /* of one iteration */
+    void (*run)(int64_t n_iterations);
+} tq_probe;
+
+/** Best first for codes, then for f32; ends with a row without a name. */
+extern const tq_probe tq_probes[];
+
 #endif

@@ -164,6 +164,22 @@ TEST(every_number_of_channels_left_over)
             oc, requant("r", oc, 35, 90000));
 }
 
+TEST(windows_of_many_steps_of_tiles)
+{
+    static const int channels[] = { 32, 50, 64, 100, 256 };
+    for (int i = 0; i < TQ_COUNT(channels); i++) {
+        check_fused(
+            conv_name,
+            "input x: i8[1,%d,6,19] const w: i8[70,%d,3,3] = random(1) const z: i8[] = 5 %s "
+            "c=ConvInteger(x,w,z)[pads=[1,1,1,1]] y=" REQUANT_I8("c", "r", 36),
+            channels[i], channels[i], requant("r", 70, 36, 400000));
+        check_fused(conv_name,
+                    "input x: u8[3,%d,5,7] const w: i8[33,%d,1,1] = random(1) %s "
+                    "c=ConvInteger(x,w)[strides=[2,1]] y=" REQUANT_U8("c", "r", 36),
+                    channels[i], channels[i], requant("r", 33, 36, 150000));
+    }
+}
+
 TEST(one_pixel_wide_to_one_row_of_many)
 {
     for (int width = 1; width <= 40; width += 3)
@@ -218,15 +234,15 @@ TEST(a_chain_keeps_its_codes_in_place)
                 "const w1: i8[24,1,3,3] = random(2) const w2: i8[40,24,1,1] = random(3) "
                 "const w3: i8[10,40,3,3] = random(4) %s%s%s%s "
                 "c0=ConvInteger(x,w0)[pads=[1,1,1,1],strides=[2,2]] q0=" REQUANT_U8("c0", "p", 36) " c1=ConvInteger(q0,w1)[pads=[1,1,1,1],group=24] q1=" REQUANT_U8(
-                    "c1",
-                    "q", 34) " c2=ConvInteger(q1,w2) q2=" REQUANT_U8("c2", "r",
-                                                                     37) " c3=ConvInteger(q2,w3)["
-                                                                         "pads=[1,1,1,1]] "
-                                                                         "y=" REQUANT_U8("c3", "s",
-                                                                                         38) " outp"
-                                                                                             "ut y "
-                                                                                             "outpu"
-                                                                                             "t q1",
+                    "c1", "q",
+                    34) " c2=ConvInteger(q1,w2) q2=" REQUANT_U8("c2", "r",
+                                                                37) " c3=ConvInteger(q2,w3)["
+                                                                    "pads=[1,1,1,1]] "
+                                                                    "y=" REQUANT_U8("c3", "s",
+                                                                                    38) " outp"
+                                                                                        "ut y "
+                                                                                        "outpu"
+                                                                                        "t q1",
                 requant("p", 24, 36, 30000), requant("q", 24, 34, 20000),
                 requant("r", 40, 37, 60000), requant("s", 10, 38, 200000));
 }
@@ -340,17 +356,15 @@ TEST(readers_with_different_paddings_and_fillings)
         "to another border",
         "input x: u8[1,8,9,9] const w0: i8[8,8,3,3] = random(1) const w1: i8[8,8,5,5] = random(2) "
         "const i: i8[8,8,1,1] = random(3) const z: u8[] = 40 %s%s%s "
-        "ci=ConvInteger(x,i) q=" REQUANT_U8("ci", "p", 34) " c0=ConvInteger(q,w0)[pads=[1,1,1,1]] "
-                                                           "y0=" REQUANT_U8(
-                                                               "c0",
-                                                               "q", 36) " c1=ConvInteger(q,w1,z)["
-                                                                        "pads=[2,2,2,2]] "
-                                                                        "y1=" REQUANT_U8("c1", "r",
-                                                                                         37) " outp"
-                                                                                             "ut "
-                                                                                             "y0 "
-                                                                                             "outpu"
-                                                                                             "t y1",
+        "ci=ConvInteger(x,i) q=" REQUANT_U8(
+            "ci", "p", 34) " c0=ConvInteger(q,w0)[pads=[1,1,1,1]] "
+                           "y0=" REQUANT_U8("c0", "q", 36) " c1=ConvInteger(q,w1,z)["
+                                                           "pads=[2,2,2,2]] "
+                                                           "y1=" REQUANT_U8("c1", "r", 37) " outp"
+                                                                                           "ut "
+                                                                                           "y0 "
+                                                                                           "outpu"
+                                                                                           "t y1",
         requant("p", 8, 34, 20000), requant("q", 8, 36, 90000), requant("r", 8, 37, 90000));
 }
 
