@@ -70,6 +70,11 @@ TEST(functions_have_their_values)
                  0.841191991);
     CHECK_VALUES("const x: f32[2] = {1,1000} y = Softplus(x)", 1.31326169, 1000);
     CHECK_VALUES("const x: f32[2] = {1,-3} y = Softsign(x)", 0.5, -0.75);
+    CHECK_VALUES("const x: f32[2] = {-2,1} y = Celu(x)[alpha=2.0]", -1.26424112, 1);
+    CHECK_VALUES("const x: f32[3] = {-1,1,2} y = ThresholdedRelu(x)", 0, 0, 2);
+    CHECK_VALUES("const x: f32[2] = {1,-1} y = Swish(x)", 0.731058579, -0.268941421);
+    CHECK_VALUES("const x: bool[4] = {0,0,1,1} const z: bool[4] = {0,1,0,1} y = Xor(x,z)", 0, 1, 1,
+                 0);
     CHECK_VALUES("const x: i32[3] = {-7,0,5} y = Abs(x)", 7, 0, 5);
     CHECK_VALUES("const x: i8[2] = {-128,5} y = Neg(x)", 127, -5);
     CHECK_VALUES("const x: i32[3] = {-7,0,5} y = Sign(x)", -1, 0, 1);

@@ -81,3 +81,11 @@ TEST(softmax_sums_to_one_along_its_axis)
     CHECK_VALUES("const x: f32[2,2] = {0,1000,0,1000} y = Softmax(x)[axis=0]", 0.5, 0.5, 0.5, 0.5);
     CHECK_VALUES("const x: f32[2] = {0,0} y = LogSoftmax(x)", -0.693147181, -0.693147181);
 }
+
+TEST(the_largest_of_bools_is_any_and_the_smallest_all)
+{
+    CHECK_VALUES("const x: bool[2,2] = {0,1,1,1} const a: i64[1] = {1} y = ReduceMin(x, a)", 0, 1);
+    CHECK_VALUES("const x: bool[2,2] = {0,1,0,0} const a: i64[1] = {1} y = ReduceMax(x, a)", 1, 0);
+    CHECK_VALUES("const x: bool[0] = {} y = ReduceMax(x)", 0);
+    CHECK_VALUES("const x: bool[0] = {} y = ReduceMin(x)", 1);
+}
