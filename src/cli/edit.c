@@ -37,9 +37,17 @@ static tq_status run_all(tq_graph *graph, int n, const tq_editor *const *editors
     return TQ_OK;
 }
 
+static tq_status read_names(tq_cli *cli, const char *pipeline, const char *recipe, tq_edit *edit)
+{
+    const tq_entry *entry;
+    if (pipeline)
+        TQ_TRY(tq_registry_find(cli->registry, TQ_KIND_PIPELINE, pipeline, &entry));
+    return recipe ? tq_recipe_open(cli->registry, recipe, cli->arena, &edit->recipe) : TQ_OK;
+}
+
 static tq_status run(tq_cli *cli)
 {
-    const char *model = NULL, *out = NULL, *dialect = NULL;
+    const char *model = NULL, *out = NULL, *dialect = NULL, *pipeline = NULL, *recipe = NULL;
     tq_list names = { 0 }, settings = { 0 };
     tq_dump dump = { .cli = cli };
     tq_edit edit = { .registry = cli->registry };
@@ -47,6 +55,9 @@ static tq_status run(tq_cli *cli)
         TQ_ARG("MODEL", &model, "an ONNX file of any stage"),
         TQ_OPT_LIST('r', "rule", "FILE", &names, "a file of rules (FILE.rule)"),
         TQ_OPT_LIST('e', "editor", "NAME", &names, "an editor ('truq list editors')"),
+        TQ_OPT_STRING(0, "pipeline", "NAME", &pipeline,
+                      "then a pipeline ('truq list pipelines'), such as graph-mode"),
+        TQ_OPT_STRING(0, "recipe", "R", &recipe, "for editors that ask one where quantisers go"),
         TQ_OPT_LIST(0, "set", "KEY=VALUE", &settings, "metadata of the network, set first"),
         TQ_OPT_STRING(0, "dump-after", "EDITOR", &edit.dump_after,
                       "print the network after this editor, or after all"),
@@ -62,14 +73,19 @@ static tq_status run(tq_cli *cli)
     int n;
     const tq_editor *const *editors;
     TQ_TRY(tq_cli_editors(cli, &names, false, &n, &editors));
-    if (n == 0)
-        return tq_fail(TQ_ERR_USAGE, "nothing to do: --rule FILE or --editor NAME is missing");
+    if (n == 0 && !pipeline)
+        return tq_fail(TQ_ERR_USAGE,
+                       "nothing to do: --rule FILE, --editor NAME or --pipeline NAME is missing");
+    TQ_TRY(read_names(cli, pipeline, recipe, &edit));
     TQ_TRY(tq_dump_prepare(&dump, &edit));
     TQ_TRY(tq_cli_check_output(cli, out));
     tq_graph **graph;
     TQ_TRY(tq_cli_load(cli, model, dialect, &graph));
     TQ_TRY(set_metas(cli, *graph, &settings));
-    TQ_TRY(tq_wrap(tq_dump_finish(&dump, run_all(*graph, n, editors, &edit)), "'%s'", model));
+    tq_status status = run_all(*graph, n, editors, &edit);
+    if (!status && pipeline)
+        status = tq_pipeline_run(cli->registry, pipeline, graph, &edit);
+    TQ_TRY(tq_wrap(tq_dump_finish(&dump, status), "'%s'", model));
     return tq_cli_save(cli, *graph, out);
 }
 
