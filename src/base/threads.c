@@ -1,7 +1,9 @@
-/* A pool of threads that pick the pieces of a job from one counter. A worker joins a job and leaves
- * it under the mutex; the caller closes the job when the counter has run out and waits for those
- * inside, so that a worker that wakes late costs nothing and can never touch a finished job.
- * Waiting spins for some microseconds, since the next job mostly follows at once, then sleeps. */
+/* A pool of threads that pick the pieces of a job from one counter. One atomic word says which job
+ * it is, whether workers may still join, and how many are inside; so a job is joined and left
+ * without a lock, a worker that wakes late costs nothing, and none can touch a finished job.
+ * Waiting spins for some microseconds, since the next job mostly follows at once, then sleeps.
+ * Whoever sleeps says so before it looks at the word a last time, and whoever changes the word
+ * looks for sleepers after that, both in sequential consistency: no wake-up is lost. */
 #define _GNU_SOURCE
 #include "base/base.h"
 #include <truq/threads.h>
@@ -14,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MOST_THREADS = 1024, N_SPINS = 1000 };
+enum { MOST_THREADS = 1024, N_SPINS = 2000, CACHE_LINE = 64 };
 
 typedef struct worker {
     tq_pool *pool;
@@ -22,17 +24,24 @@ typedef struct worker {
     int index;
 } worker;
 
+/* The word: number of the job, IS_OPEN, workers inside. */
+enum { JOB_SHIFT = 32 };
+static const uint64_t is_open = UINT64_C(1) << 31, inside_mask = (UINT64_C(1) << 31) - 1;
+
 struct tq_pool {
     int n_threads, n_started;
-    pthread_mutex_t mutex;
+    pthread_mutex_t mutex; /* for sleeping only */
     pthread_cond_t job_opened, last_left;
-    atomic_uint n_jobs;  /* how many were opened so far: what the workers watch */
-    atomic_int n_inside; /* workers that joined the open job and have not left it */
-    bool is_open, is_ending;
-    void (*piece)(void *context, int64_t i, int worker);
+    void (*piece)(void *context, int64_t i, int worker); /* of the open job, as the next two */
     void *context;
     int64_t n;
+    char apart_0[CACHE_LINE];
+    _Atomic uint64_t word;
+    char apart_1[CACHE_LINE];
     _Atomic int64_t next;
+    char apart_2[CACHE_LINE];
+    atomic_int n_asleep; /* workers */
+    atomic_bool caller_sleeps, is_ending;
     worker workers[]; /* n_threads - 1; the caller is worker 0 */
 };
 
@@ -49,36 +58,59 @@ static void run_pieces(tq_pool *pool, int index)
         pool->piece(pool->context, i, index);
 }
 
-/** Returns when a job was opened since `seen` or the pool ends; false for the latter. Holds the
- *  mutex then. */
-static bool wait_for_job(tq_pool *pool, unsigned seen)
+static bool is_news(tq_pool *pool, uint64_t seen)
 {
-    for (int i = 0; i < N_SPINS && atomic_load(&pool->n_jobs) == seen; i++)
+    return atomic_load(&pool->word) >> JOB_SHIFT != seen || atomic_load(&pool->is_ending);
+}
+
+/** Returns when a job was opened since `seen` or the pool ends; false for the latter. */
+static bool wait_for_job(tq_pool *pool, uint64_t seen)
+{
+    for (int i = 0; i < N_SPINS && !is_news(pool, seen); i++)
         pause_briefly();
+    if (!is_news(pool, seen)) {
+        pthread_mutex_lock(&pool->mutex);
+        atomic_fetch_add(&pool->n_asleep, 1);
+        while (!is_news(pool, seen))
+            pthread_cond_wait(&pool->job_opened, &pool->mutex);
+        atomic_fetch_sub(&pool->n_asleep, 1);
+        pthread_mutex_unlock(&pool->mutex);
+    }
+    return !atomic_load(&pool->is_ending);
+}
+
+/** Goes inside unless the job is closed; *out_job says which one it was. */
+static bool join(tq_pool *pool, uint64_t *out_job)
+{
+    uint64_t word = atomic_load(&pool->word);
+    do {
+        *out_job = word >> JOB_SHIFT;
+        if (!(word & is_open))
+            return false;
+    } while (!atomic_compare_exchange_weak(&pool->word, &word, word + 1));
+    return true;
+}
+
+static void leave(tq_pool *pool)
+{
+    const uint64_t word = atomic_fetch_sub(&pool->word, 1);
+    if ((word & inside_mask) != 1 || !atomic_load(&pool->caller_sleeps))
+        return;
     pthread_mutex_lock(&pool->mutex);
-    while (atomic_load(&pool->n_jobs) == seen && !pool->is_ending)
-        pthread_cond_wait(&pool->job_opened, &pool->mutex);
-    return !pool->is_ending;
+    pthread_cond_signal(&pool->last_left);
+    pthread_mutex_unlock(&pool->mutex);
 }
 
 static void *work(void *argument)
 {
     const worker *self = argument;
     tq_pool *pool = self->pool;
-    unsigned seen = 0;
-    while (wait_for_job(pool, seen)) {
-        seen = atomic_load(&pool->n_jobs);
-        if (pool->is_open) {
-            atomic_fetch_add(&pool->n_inside, 1);
-            pthread_mutex_unlock(&pool->mutex);
+    uint64_t seen = 0;
+    while (wait_for_job(pool, seen))
+        if (join(pool, &seen)) {
             run_pieces(pool, self->index);
-            pthread_mutex_lock(&pool->mutex);
-            if (atomic_fetch_sub(&pool->n_inside, 1) == 1)
-                pthread_cond_signal(&pool->last_left);
+            leave(pool);
         }
-        pthread_mutex_unlock(&pool->mutex);
-    }
-    pthread_mutex_unlock(&pool->mutex);
     return NULL;
 }
 
@@ -121,7 +153,7 @@ void tq_pool_destroy(tq_pool *pool)
     if (!pool)
         return;
     pthread_mutex_lock(&pool->mutex);
-    pool->is_ending = true;
+    atomic_store(&pool->is_ending, true);
     pthread_cond_broadcast(&pool->job_opened);
     pthread_mutex_unlock(&pool->mutex);
     for (int i = 0; i < pool->n_started; i++)
@@ -139,26 +171,37 @@ int tq_pool_size(const tq_pool *pool)
 
 static void open_job(tq_pool *pool, int64_t n, void (*piece)(void *, int64_t, int), void *context)
 {
-    pthread_mutex_lock(&pool->mutex);
-    TQ_ASSERT(!pool->is_open);
-    pool->is_open = true;
+    const uint64_t word = atomic_load(&pool->word);
+    TQ_ASSERT(!(word & (is_open | inside_mask)));
     pool->piece = piece;
     pool->context = context;
     pool->n = n;
     atomic_store(&pool->next, 0);
-    atomic_fetch_add(&pool->n_jobs, 1);
+    atomic_store(&pool->word, ((word >> JOB_SHIFT) + 1) << JOB_SHIFT | is_open);
+    if (atomic_load(&pool->n_asleep) == 0)
+        return;
+    pthread_mutex_lock(&pool->mutex);
     pthread_cond_broadcast(&pool->job_opened);
     pthread_mutex_unlock(&pool->mutex);
 }
 
+static bool is_somebody_inside(tq_pool *pool)
+{
+    return (atomic_load(&pool->word) & inside_mask) > 0;
+}
+
 static void close_job(tq_pool *pool)
 {
-    for (int i = 0; i < N_SPINS && atomic_load(&pool->n_inside) > 0; i++)
+    atomic_fetch_and(&pool->word, ~is_open);
+    for (int i = 0; i < N_SPINS && is_somebody_inside(pool); i++)
         pause_briefly();
+    if (!is_somebody_inside(pool))
+        return;
     pthread_mutex_lock(&pool->mutex);
-    pool->is_open = false;
-    while (atomic_load(&pool->n_inside) > 0)
+    atomic_store(&pool->caller_sleeps, true);
+    while (is_somebody_inside(pool))
         pthread_cond_wait(&pool->last_left, &pool->mutex);
+    atomic_store(&pool->caller_sleeps, false);
     pthread_mutex_unlock(&pool->mutex);
 }
 
