@@ -32,13 +32,22 @@ static void print_summary(const tq_graph *graph)
              n_parameters, n_macs);
 }
 
+static tq_status build_from(tq_cli *cli, const char *path, const tq_zoo_options *options,
+                            tq_graph **out_graph)
+{
+    const tq_zoo_description *description;
+    TQ_TRY(tq_zoo_read_description(path, cli->arena, &description));
+    return tq_zoo_build_description(cli->registry, description, options, out_graph);
+}
+
 static tq_status run(tq_cli *cli)
 {
-    const char *name = NULL, *out = NULL, *input = NULL;
+    const char *name = NULL, *from = NULL, *out = NULL, *input = NULL;
     int64_t classes = 0, seed = 0;
     tq_zoo_options zoo = { .capacity = 1.0, .activation = "relu" };
     const tq_option options[] = {
-        TQ_ARG("NAME", &name, "mobilenet_v1, resnet8, ... ('truq list zoo' shows all)"),
+        TQ_ARG_MAYBE("NAME", &name, "mobilenet_v1, resnet8, ... ('truq list zoo' shows all)"),
+        TQ_OPT_STRING('f', "from", "FILE.yaml", &from, "build what this file describes instead"),
         TQ_OPT_NUMBER('c', "capacity", "C", &zoo.capacity, "width multiplier"),
         TQ_OPT_STRING('a', "activation", "A", &zoo.activation, "relu or relu6"),
         TQ_OPT_INT('n', "classes", "N", &classes, 0, 1000000, "outputs; 0: the network's own"),
@@ -48,6 +57,9 @@ static tq_status run(tq_cli *cli)
         TQ_OPT_END,
     };
     TQ_TRY(tq_options_parse(cli, options));
+    if (!name == !from)
+        return tq_fail(TQ_ERR_USAGE, "zoo takes the name of a network, or a description with "
+                                     "--from; 'truq zoo --help' explains");
     if (input)
         TQ_TRY(parse_input(input, cli->arena, zoo.input));
     if (!(zoo.capacity > 0.0 && zoo.capacity <= 64.0))
@@ -59,14 +71,17 @@ static tq_status run(tq_cli *cli)
     zoo.seed = (uint64_t)seed;
     TQ_TRY(tq_cli_check_output(cli, out));
     tq_graph **graph = tq_cli_slot(cli);
-    TQ_TRY(tq_zoo_build(cli->registry, name, &zoo, graph));
+    TQ_TRY(from ? build_from(cli, from, &zoo, graph)
+                : tq_zoo_build(cli->registry, name, &zoo, graph));
     print_summary(*graph);
     return tq_cli_save(cli, *graph, out);
 }
 
 const tq_command tq_command_zoo = {
     .entry = { .name = "zoo", .brief = "a well-known network with initial weights" },
-    .examples = { "zoo resnet8 -o resnet8.onnx", "zoo mobilenet_v1 --capacity 0.75 --activation "
-                                                 "relu6 --input 3x224x224 -o m.onnx" },
+    .details = "A description is a YAML file of layers with ONNX's parameters: docs/zoo.md.",
+    .examples = { "zoo resnet8 -o resnet8.onnx", "zoo --from net.yaml --classes 10 -o net.onnx",
+                  "zoo mobilenet_v1 --capacity 0.75 --activation "
+                  "relu6 --input 3x224x224 -o m.onnx" },
     .run = run,
 };
