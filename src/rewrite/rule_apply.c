@@ -35,6 +35,44 @@ static tq_status run_statement(applier *a, const tq_rule_statement *statement)
     return TQ_OK;
 }
 
+/* ---- readers ---- */
+
+static bool is_target(const tq_rule *rule, int name)
+{
+    for (int i = 0; i < rule->n_statements; i++)
+        for (int k = 0; k < rule->statements[i].n_targets; k++)
+            if (rule->statements[i].targets[k] == name)
+                return true;
+    return false;
+}
+
+/* A node of the match whose outputs all get new values: nothing of it is read any more. */
+static bool is_replaced(const applier *a, const tq_node *node)
+{
+    const tq_rule *rule = a->found->rule;
+    for (int k = 0; k < rule->n_nodes; k++) {
+        const tq_rule_node *wanted = &rule->nodes[k];
+        bool all = true;
+        for (int i = 0; i < wanted->n_outputs; i++)
+            all = all && is_target(rule, wanted->outputs[i]);
+        for (int i = 0; all && i < a->found->count[k]; i++)
+            if (a->found->nodes[k][i] == node)
+                return true;
+    }
+    return false;
+}
+
+/* Does anybody but the rule itself see this value? */
+static bool is_seen(const applier *a, const tq_value *value)
+{
+    for (int i = 0; i < tq_value_n_consumers(value); i++) {
+        const tq_node *node = tq_value_consumer(value, i);
+        if (!is_made(a, node) && !is_replaced(a, node))
+            return true;
+    }
+    return tq_value_is_output(value);
+}
+
 /* ---- interface ---- */
 
 static bool fits(const tq_type *old, const tq_type *new)
@@ -59,7 +97,7 @@ static tq_status check_interface(const applier *a, int name, const tq_rule_state
         return tq_rule_fail(TQ_ERR_VALUE, rule->source, statement->place,
                             "'%s' is replaced by something that is no value", text);
     const tq_type *old = tq_value_type(a->found->values[name]), *new = tq_value_type(item->value);
-    if (fits(old, new))
+    if (fits(old, new) || !is_seen(a, a->found->values[name]))
         return TQ_OK;
     return tq_rule_fail(TQ_ERR_SHAPE, rule->source, statement->place,
                         "'%s' is %s ('%s'), its replacement %s", text, tq_type_text(old).s,
@@ -68,12 +106,12 @@ static tq_status check_interface(const applier *a, int name, const tq_rule_state
 
 /* ---- handing over ---- */
 
-/* Every reader but the new nodes, and every output of the graph. */
+/* Every reader but the new nodes and those that go, and every output of the graph. */
 static void redirect(const applier *a, tq_value *from, tq_value *to)
 {
     for (int i = 0; i < tq_value_n_consumers(from);) {
         tq_node *node = tq_value_consumer(from, i);
-        if (is_made(a, node)) {
+        if (is_made(a, node) || is_replaced(a, node)) {
             i++;
             continue;
         }
@@ -192,7 +230,7 @@ static tq_status replace(applier *a)
     int n = 0;
     for (int name = 0; name < rule->n_captures; name++) {
         const tq_rule_statement *last = NULL;
-        for (int i = 0; i < rule->n_statements; i++)
+        for (int i = 0; is_target(rule, name) && i < rule->n_statements; i++)
             for (int k = 0; k < rule->statements[i].n_targets; k++)
                 if (rule->statements[i].targets[k] == name)
                     last = &rule->statements[i];

@@ -12,7 +12,7 @@ const tq_editor tq_editor_average_pool_as_conv = {
     .rules = "rule window {"
              "  y = AveragePool(x) [ceil_mode = 0, auto_pad = \"NOTSET\"]"
              "  where dtype(x) == \"f32\", has(dims(x, 1)),"
-             "        y.count_include_pad == 1 or max(y.pads ?? [0]) == 0"
+             "        y.count_include_pad == 1 or sum(y.pads) == 0"
              "=>"
              "  w = full([dims(x, 1), 1] + y.kernel_shape, 1 / prod(y.kernel_shape))"
              "  y = Conv(x, w) [...y, group = dims(x, 1)]"
