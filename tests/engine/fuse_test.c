@@ -414,3 +414,21 @@ TEST(a_requantisation_that_needs_all_64_bits_is_left_to_the_kernels)
                     NULL, conv_name),
         0);
 }
+
+TEST(absurd_padding_is_not_held_as_a_border)
+{
+    const char *text = "input x: u8[1,4,6,6] const w: i8[8,4,1,1] = random(1) "
+                       "const m: i32[1] = {400000} const a: i64[1] = {5} "
+                       "c=ConvInteger(x,w)[pads=[1048576,1048576,1048576,1048576],"
+                       "strides=[2000000,2000000]] "
+                       "y=Requant(c,m,a)[shift=30,q_min=0,q_max=255,dtype=\"u8\"]";
+    tq_graph *graph = check_graph(text);
+    const tq_type type = *tq_value_type(tq_graph_input(graph, 0));
+    tq_engine *engine = NULL;
+    const tq_status status = tq_engine_create(graph, &type, 1, &(tq_engine_options){ 0 }, &engine);
+    for (int i = 0; engine && i < tq_engine_n_steps(engine); i++)
+        CHECK(strcmp(tq_engine_step(engine, i, NULL, NULL), conv_name) != 0);
+    tq_status_drop(status); /* memory may run out for the kernel that takes it */
+    tq_engine_destroy(engine);
+    tq_graph_destroy(graph);
+}

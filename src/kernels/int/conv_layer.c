@@ -383,8 +383,17 @@ static const tq_layer_kind kind = {
     .brief = "fused convolution", .place = place, .run = run, .release = release
 };
 
+tq_status tq_conv_spec_check(const tq_conv_spec *spec)
+{
+    const tq_border border = tq_conv_spec_border(spec);
+    return tq_codes_layout_fits(spec->n, spec->c, spec->window.in[1], spec->window.in[2], &border)
+               ? TQ_OK
+               : tq_fail(TQ_ERR_UNSUPPORTED, "too much padding for a border");
+}
+
 tq_status tq_layer_conv_create(const tq_conv_spec *spec, tq_layer **out_layer)
 {
+    TQ_TRY(tq_conv_spec_check(spec));
     conv_layer *l;
     TQ_TRY(tq_layer_new(&kind, 1, sizeof *l, &l));
     const tq_status status = make(l, spec);

@@ -192,6 +192,7 @@ tq_status tq_layer_depthwise_create(const tq_conv_spec *spec, tq_layer **out_lay
 {
     if (spec->c != spec->groups || spec->oc != spec->c || spec->c < 4 || !spec->requant)
         return tq_fail(TQ_ERR_UNSUPPORTED, "not depthwise");
+    TQ_TRY(tq_conv_spec_check(spec));
     depthwise_layer *l;
     TQ_TRY(tq_layer_new(&kind, 1, sizeof *l, &l));
     const tq_status status = make(l, spec);

@@ -10,6 +10,9 @@ tq_status tq_layer_new(const tq_layer_kind *kind, int n_in, size_t size, void *o
 /** Multiplier or addend of channel c. */
 int64_t tq_requant_spec_entry(const tq_tensor *tensor, int64_t c);
 
+/** Can images with that border be held? Padding is the model's to say, so it may be absurd. */
+bool tq_codes_layout_fits(int64_t n, int64_t c, int64_t h, int64_t w, const tq_border *b);
+
 /** No border at all: pixels follow each other without gaps. */
 bool tq_codes_layout_is_dense(const tq_codes_layout *l);
 /** Writes the border beside row `row` of image n, and above the first and below the last row. */

@@ -26,6 +26,13 @@ tq_codes_layout tq_codes_layout_make(const tq_type *type, const tq_border *borde
     return l;
 }
 
+bool tq_codes_layout_fits(int64_t n, int64_t c, int64_t h, int64_t w, const tq_border *b)
+{
+    const double rows = (double)h + (double)b->top + (double)b->bottom;
+    const double pixels = rows * ((double)w + (double)b->left + (double)b->right);
+    return (double)n * (double)(c < 4 ? 4 : c) * pixels < 0x1p40;
+}
+
 static int64_t most(int64_t a, int64_t b)
 {
     return a > b ? a : b;

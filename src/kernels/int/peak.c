@@ -1,7 +1,6 @@
 /* The probes of this CPU's arithmetic, best first for each kind of operand. */
 #include "kernels/int/peak_internal.h"
 
-
 /** Plain C: four chains that a compiler may turn into vectors of any CPU. */
 static void portable(int64_t n)
 {
