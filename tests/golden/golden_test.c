@@ -7,6 +7,7 @@ typedef struct golden {
     tq_graph *graph;
     tq_npz inputs;
     tq_engine *engine;
+    tq_tensor fed[8]; /* values of inputs are borrowed from these */
 } golden;
 
 static const char *path_of(const char *name, const char *file)
@@ -42,22 +43,21 @@ static void open_golden(golden *g, const char *name)
     CHECK_OK(tq_model_load(check_registry(), path_of(name, "model.onnx"), NULL, &g->graph));
     CHECK_OK(tq_npz_load(path_of(name, "inputs.npz"), &g->inputs));
     const int n = tq_graph_n_inputs(g->graph);
-    tq_tensor inputs[8];
     tq_type types[8];
     CHECK(n <= 8 && n <= g->inputs.n);
     for (int k = 0; k < n; k++) {
-        inputs[k] = input_of(g, k);
-        types[k] = inputs[k].type;
+        g->fed[k] = input_of(g, k);
+        types[k] = g->fed[k].type;
     }
     CHECK_OK(tq_engine_create(g->graph, types, n, &(tq_engine_options){ .keep_all = true }, &g->engine));
-    CHECK_OK(tq_engine_run(g->engine, inputs, n, 0));
-    for (int k = 0; k < n; k++)
-        tq_tensor_reset(&inputs[k]);
+    CHECK_OK(tq_engine_run(g->engine, g->fed, n, 0));
 }
 
 static void close_golden(golden *g)
 {
     tq_engine_destroy(g->engine);
+    for (int k = 0; k < TQ_COUNT(g->fed); k++)
+        tq_tensor_reset(&g->fed[k]);
     tq_npz_reset(&g->inputs);
     tq_graph_destroy(g->graph);
 }
