@@ -68,16 +68,17 @@ def sizes(text):
 
 
 def scope_of(name, op):
-    """'/layer1/layer1.0/conv1/Conv' is 'layer1.0.conv1': each part says the whole path of its module or its last step."""
+    """'/layer2/layer2.0/downsample/downsample.0/Conv' is 'layer2.0.downsample.0': a part repeats the end of the scope that it
+    goes on from, or is the next step."""
     scope = ""
     for part in name.strip("/").split("/")[:-1]:
-        last = scope.rpartition(".")[2]
-        if not scope or part.startswith(scope + "."):
-            scope = part
-        elif part.startswith(last + "."):  # 'layer2.0', 'downsample', 'downsample.0'
-            scope += part[len(last):]
+        steps = scope.split(".")
+        tails = [".".join(steps[i:]) for i in range(len(steps))]  # the longest first
+        tail = next((t for t in tails if t and part.startswith(t + ".")), None)
+        if tail:
+            scope = scope[: len(scope) - len(tail)] + part
         else:
-            scope += "." + part
+            scope = scope + "." + part if scope else part
     return scope or re.sub(r"\W+", "_", name.strip("/")) or op.lower()
 
 
