@@ -50,10 +50,16 @@ static bool is_written(const tq_onnx_writer *writer, const tq_value *value)
            tq_name_set_find(&writer->used, tq_value_name(value)) >= 0;
 }
 
+/** 4-bit dtypes came with opset 21. */
+static bool needs_21(tq_dtype dtype)
+{
+    return dtype == TQ_U4 || dtype == TQ_I4;
+}
+
 static tq_status check_dtype(const tq_onnx_writer *writer, const tq_value *value)
 {
     const tq_dtype dtype = tq_value_type(value)->dtype;
-    if ((dtype == TQ_U4 || dtype == TQ_I4) && writer->opset < 21)
+    if (needs_21(dtype) && writer->opset < 21)
         return tq_fail(TQ_ERR_UNSUPPORTED, "value '%s' is %s, which needs opset 21 or newer",
                        tq_value_name(value), tq_dtype_name(dtype));
     return TQ_OK;
@@ -327,6 +333,9 @@ static bool has_operator(const tq_node *node, int opset)
 static int default_opset(const tq_graph *graph)
 {
     int opset = 17;
+    for (int i = 0; i < tq_graph_n_values(graph); i++)
+        if (needs_21(tq_value_type(tq_graph_value(graph, i))->dtype))
+            opset = 21;
     for (const tq_node *node = tq_graph_first(graph); node; node = tq_node_next(node)) {
         int needed = opset;
         while (needed <= TQ_ONNX_MAX_WRITTEN && !has_operator(node, needed))

@@ -149,3 +149,28 @@ TEST(scalars_and_empty_batches_run)
     tq_tensor empty[] = { doubles(TQ_F32, 2, (int64_t[]){ 0, 2 }, NULL) };
     CHECK_EQ(infer(1, (const char *const[]){ "a" }, empty, ""), 0);
 }
+
+TEST(shapes_may_come_as_arrays)
+{
+    save_model("input x: f32[?,?] input s: i64[?] y = Reshape(x, s)");
+    tq_tensor arrays[] = { doubles(TQ_F32, 2, one_by_two, (double[]){ 1, 2 }),
+                           doubles(TQ_I64, 1, (int64_t[]){ 2 }, (double[]){ 2, -1 }) };
+    CHECK_EQ(infer(2, (const char *const[]){ "x", "s" }, arrays, "--tensors s"), 0);
+    CHECK_NEAR(result("y", 1), 2.0, 0.0);
+    CHECK_NEAR(result("s", 1), -1.0, 0.0);
+    tq_tensor wrong[] = { doubles(TQ_F32, 2, one_by_two, (double[]){ 1, 2 }),
+                          doubles(TQ_I64, 1, (int64_t[]){ 1 }, (double[]){ 3 }) };
+    CHECK_EQ(infer(2, (const char *const[]){ "x", "s" }, wrong, ""), 1);
+    CHECK(logged("cannot become"));
+}
+
+TEST(outputs_of_four_bits_are_widened_on_request_only)
+{
+    save_model("input x: i8[2] y = Cast(x)[to=22]");
+    tq_tensor arrays[] = { doubles(TQ_I8, 1, (int64_t[]){ 2 }, (double[]){ 1, -2 }) };
+    CHECK_EQ(infer(1, (const char *const[]){ "x" }, arrays, ""), 3);
+    CHECK(logged("output 'y' is i4"));
+    tq_tensor again[] = { doubles(TQ_I8, 1, (int64_t[]){ 2 }, (double[]){ 1, -2 }) };
+    CHECK_EQ(infer(1, (const char *const[]){ "x" }, again, "--tensors y"), 0);
+    CHECK_NEAR(result("y", 1), -2.0, 0.0);
+}
