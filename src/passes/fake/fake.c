@@ -85,19 +85,29 @@ static tq_node *place_after(const tq_graph *graph, const tq_value *value)
     return producer ? tq_node_next(producer) : tq_graph_first(graph);
 }
 
+/* A quantiser behind the value for all who read it, graph outputs too. */
+static tq_status insert(tq_graph *graph, tq_value *value, tq_slot slot, const tq_slot_spec *spec,
+                        const tq_edit *edit, tq_value **out_y)
+{
+    const char *name = tq_value_name(value);
+    tq_value *params[TQ_QUANTIZER_MAX_PARAMS];
+    int n_params;
+    TQ_TRY(tq_fake_add_params(graph, name, spec, 1, params, &n_params));
+    TQ_TRY(tq_fake_add(graph, place_after(graph, value), name, slot, spec, -1, true, value, params,
+                       n_params, out_y));
+    tq_value_redirect_consumers_but(value, *out_y, tq_value_producer(*out_y));
+    tq_edit_log(edit, "quantised '%s' (%s)", name, tq_slot_name(slot));
+    return TQ_OK;
+}
+
 tq_status tq_fake_insert(tq_graph *graph, tq_value *value, tq_slot slot, const tq_slot_spec *spec,
                          const tq_edit *edit)
 {
-    tq_value *params[TQ_QUANTIZER_MAX_PARAMS], *y;
-    int n_params;
-    TQ_TRY(tq_fake_add_params(graph, tq_value_name(value), spec, 1, params, &n_params));
-    TQ_TRY(tq_fake_add(graph, place_after(graph, value), tq_value_name(value), slot, spec, -1, true,
-                       value, params, n_params, &y));
-    tq_value_redirect_consumers_but(value, y, tq_value_producer(y));
+    tq_value *y;
+    TQ_TRY(insert(graph, value, slot, spec, edit, &y));
     for (int i = 0; i < tq_graph_n_outputs(graph); i++)
         if (tq_graph_output(graph, i) == y)
             tq_graph_set_output(graph, i, value);
-    tq_edit_log(edit, "quantised '%s' (%s)", tq_value_name(value), tq_slot_name(slot));
     return TQ_OK;
 }
 
@@ -106,17 +116,12 @@ tq_status tq_fake_insert_everywhere(tq_graph *graph, tq_value *value, tq_slot sl
 {
     const char *name = tq_value_name(value);
     const bool is_output = tq_value_is_output(value);
-    tq_value *params[TQ_QUANTIZER_MAX_PARAMS], *y;
-    int n_params;
-    TQ_TRY(tq_fake_add_params(graph, name, spec, 1, params, &n_params));
-    TQ_TRY(tq_fake_add(graph, place_after(graph, value), name, slot, spec, -1, true, value, params,
-                       n_params, &y));
-    tq_value_redirect_consumers_but(value, y, tq_value_producer(y));
+    tq_value *y;
+    TQ_TRY(insert(graph, value, slot, spec, edit, &y));
     if (is_output) { /* the output keeps its name */
         tq_value_set_name(value, tq_arena_printf(tq_graph_arena(graph), "%s.real", name));
         tq_value_set_name(y, name);
     }
-    tq_edit_log(edit, "quantised '%s' (%s)", name, tq_slot_name(slot));
     return TQ_OK;
 }
 

@@ -44,7 +44,7 @@ const tq_recipe tq_recipe_pact8_slots = {
     .n_rules = TQ_COUNT(rules),
     .rules = rules,
     .head_per_tensor = true,
-    .optimizer = "pactsgd",
-    .lr = 0.001,
+    .optimizer = "pactadam", /* nothing evens out the gradients once batch norms are folded */
+    .lr = 0.00002,
     .epochs = 1,
 };
