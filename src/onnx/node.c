@@ -265,12 +265,14 @@ static tq_status find_op(const tq_draft *draft, const tq_op **out_op)
 {
     const tq_registry *registry = tq_graph_registry(draft->graph);
     const tq_op *op = (const tq_op *)(const void *)tq_registry_get(registry, TQ_KIND_OP, draft->op);
-    const bool found =
-        op && !(op->flags & TQ_OP_GRADIENT) &&
-        (!*draft->domain || (op->domain && strcmp(op->domain, draft->domain) == 0));
+    const bool found = op && !(op->flags & TQ_OP_GRADIENT) &&
+                       (!*draft->domain || (op->domain && strcmp(op->domain, draft->domain) == 0));
     if (!found)
-        return tq_fail(TQ_ERR_UNSUPPORTED, "operator '%s' of domain '%s' is not supported",
-                       draft->op, *draft->domain ? draft->domain : "ai.onnx");
+        return tq_fail(TQ_ERR_UNSUPPORTED, "operator '%s' of domain '%s' is not supported%s",
+                       draft->op, *draft->domain ? draft->domain : "ai.onnx",
+                       *draft->domain && strcmp(draft->domain, "truq") != 0
+                           ? "; the plug-in that has it must be named"
+                           : "");
     *out_op = op;
     return TQ_OK;
 }
