@@ -90,6 +90,7 @@ static const sample samples[] = {
     { "Mish", X4 "y = Mish(x)" },
     { "Mul", "const a: f32[2,3,2] = random(1) const b: f32[3,1] = random(2) y = Mul(a, b)" },
     { "Neg", X4 "y = Neg(x)" },
+    { "Observer", X4 "y = Observer(x)" },
     { "PRelu", X24 "const s: f32[3,1,1] = {0.1,0.3,-0.2} y = PRelu(x, s)" },
     { "Pad", X24 "const p: i64[8] = {0,0,1,0,0,1,0,2} y = Pad(x, p)" },
     { "Pow", "const a: f32[4] = {0.5,1.5,2.0,0.9} const _b: f32[] = 2.0 y = Pow(a, _b)" },
