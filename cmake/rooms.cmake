@@ -7,11 +7,17 @@ pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
 pkg_check_modules(SPNG REQUIRED IMPORTED_TARGET spng)
 pkg_check_modules(JPEG REQUIRED IMPORTED_TARGET libjpeg)
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+pkg_check_modules(GRAPHVIZ REQUIRED IMPORTED_TARGET libgvc)
+# its layout and its SVG writer, linked so that nothing is searched for at run time
+find_library(GRAPHVIZ_DOT_LAYOUT gvplugin_dot_layout PATH_SUFFIXES graphviz REQUIRED)
+find_library(GRAPHVIZ_CORE gvplugin_core PATH_SUFFIXES graphviz REQUIRED)
+set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON) # they lie in a folder of their own
 find_library(DNNL_LIBRARY dnnl REQUIRED)
 find_package(OpenMP REQUIRED COMPONENTS C)
 
 set(TRUQ_LIBRARIES PkgConfig::PROTOBUFC PkgConfig::YAML PkgConfig::CJSON PkgConfig::LIBZIP PkgConfig::ZLIB
-                   PkgConfig::SPNG PkgConfig::JPEG ${DNNL_LIBRARY} OpenMP::OpenMP_C)
+                   PkgConfig::SPNG PkgConfig::JPEG PkgConfig::GRAPHVIZ ${GRAPHVIZ_DOT_LAYOUT} ${GRAPHVIZ_CORE}
+                   ${DNNL_LIBRARY} OpenMP::OpenMP_C)
 
 tq_room(base)
 tq_room(tensor PkgConfig::ZLIB)
@@ -38,6 +44,6 @@ tq_room(data PkgConfig::LIBZIP PkgConfig::SPNG PkgConfig::JPEG PkgConfig::CJSON)
 tq_room(recipe PkgConfig::YAML)
 tq_room(train PkgConfig::CJSON)
 tq_room(backends PkgConfig::CJSON)
-tq_room(report PkgConfig::CJSON)
+tq_room(report PkgConfig::CJSON PkgConfig::GRAPHVIZ)
 tq_room(zoo)
 tq_room(builtin)

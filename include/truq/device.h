@@ -54,6 +54,9 @@ typedef struct tq_feasibility {
 TQ_API tq_status tq_feasibility_run(const tq_graph *graph, const tq_backend *backend, const tq_recipe *recipe, tq_arena *arena,
                                     tq_feasibility *out);
 
+/** Bits of one element: of a quantiser's codes (also where only quantisers read the value), else of the dtype. */
+TQ_API int tq_value_bits(const tq_value *value);
+
 /* ---- devices -------------------------------------------------------------------------------- */
 
 /* Node metadata "device" is "cpu" or a backend's name: editor assign-devices writes it where it is not set yet. It reads the

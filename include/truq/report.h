@@ -39,11 +39,22 @@ TQ_API const char *tq_text_clean(tq_arena *arena, const char *text);
 
 /* ---- networks ------------------------------------------------------------------------------ */
 
+/** What a value was on data. */
+typedef struct tq_value_range {
+    const char *value;
+    double min, max;             /* in reals where the grid of codes is known */
+    double sqnr;                 /* dB, of a quantiser's output against its input; NaN: no quantiser made it */
+} tq_value_range;
+
 typedef struct tq_layers_options {
-    const char *filter;          /* POSIX extended regular expression on names, or NULL */
+    const char *filter;          /* POSIX extended regular expression on names, or an expression: "type:Conv and not
+                                    name:^stage1" (name:, type:, device:, and, or, not, parentheses); NULL: all */
     const char *const *types;    /* operator names (also "Relu6" and the like), NULL-terminated, or NULL */
     bool edges;                  /* who feeds and who reads each node */
     bool json;
+    const char *upstream, *downstream;   /* only this node and what feeds it, what it feeds; names of nodes or values, or NULL */
+    int n_ranges;
+    const tq_value_range *ranges;        /* columns with what tq_ranges_measure found */
 } tq_layers_options;
 
 /** The layers of a network: `name  Op(parameters)`, output type, parameters, MACs (for one sample); totals, stage, preset,
@@ -52,6 +63,10 @@ TQ_API tq_status tq_report_layers(const tq_graph *graph, const tq_layers_options
                                   const char **out_text);
 /** "Conv(16x3x3x3, pads=1x1x1x1)": operator, constant weight, attributes that are not the default. */
 TQ_API const char *tq_report_node(const tq_node *node, tq_arena *arena);
+
+/** The network as a picture: SVG, laid out and with nothing outside of itself, or Graphviz' language without a layout. Any name is
+ *  safe. TQ_ERR_UNSUPPORTED for more nodes than can be laid out. */
+TQ_API tq_status tq_report_draw(const tq_graph *graph, bool svg, tq_arena *arena, const char **out_text, size_t *out_size);
 
 /** The proof table. */
 TQ_API const char *tq_report_proof(const tq_proof_row *rows, int n, bool proven, bool json, tq_arena *arena);
@@ -91,6 +106,11 @@ typedef struct tq_compare_options {
     tq_progress_fn progress;
     void *context;
 } tq_compare_options;
+
+/** Runs a network on data: the range of each value that is made, and the noise of each quantiser. Rows in order of the graph, in the
+ *  arena. */
+TQ_API tq_status tq_ranges_measure(const tq_graph *graph, const tq_compare_options *options, tq_arena *arena,
+                                   tq_value_range **out_rows, int *out_n);
 
 /** Runs both networks on the same data and compares each value they have in common: same name, or the value metadata
  *  "quant.of" of B (or A) that names it. Codes are dequantised. Rows in order of A's nodes, in the arena. TQ_ERR_STATE if

@@ -12,4 +12,14 @@ void *tq_allocate(size_t size);
 /** Unwinds to the innermost tq_guard of this thread; aborts where there is none. */
 __attribute__((noreturn)) void tq_memory_exhausted(void);
 
+/** Numbers of at most n things, by their address; -1: none was set. Nothing can be walked in the order of addresses. */
+typedef struct tq_index {
+    size_t mask;
+    const void **keys;
+    int *numbers;
+} tq_index;
+tq_index tq_index_make(tq_arena *arena, int n);
+void tq_index_set(tq_index *index, const void *key, int number);
+int tq_index_find(const tq_index *index, const void *key);
+
 #endif

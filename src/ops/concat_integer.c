@@ -15,8 +15,7 @@ static bool one_grid(const tq_codes *const *x, int n)
     return true;
 }
 
-/** The grid of the FakeQuantize that is the only consumer of the result. */
-static tq_status grid_behind(tq_integerise *t, bool *out_found, tq_grid *out_grid)
+tq_status tq_grid_behind(tq_integerise *t, bool *out_found, tq_grid *out_grid)
 {
     const tq_value *y = tq_node_output(tq_int_node(t), 0);
     const tq_node *next =
@@ -93,7 +92,7 @@ tq_status tq_integerise_concat(tq_integerise *t)
         return join(t, x, n);
     bool found;
     tq_grid grid;
-    TQ_TRY(grid_behind(t, &found, &grid));
+    TQ_TRY(tq_grid_behind(t, &found, &grid));
     if (!found)
         grid = widest_grid(given, n);
     for (int i = 0; i < n; i++)

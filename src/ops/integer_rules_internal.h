@@ -10,6 +10,8 @@ tq_status tq_integerise_scale(tq_integerise *t);    /* Mul, Div */
 tq_status tq_integerise_extremum(tq_integerise *t); /* Max, Min */
 tq_status tq_integerise_concat(tq_integerise *t);
 tq_status tq_integerise_pad(tq_integerise *t);
+tq_status tq_integerise_softmax(tq_integerise *t);
+tq_status tq_integerise_normalize(tq_integerise *t, bool centred); /* LayerNormalization; RMS */
 tq_status tq_integerise_same(tq_integerise *t); /* Identity, Dropout, Cast to float: no node */
 tq_status tq_integerise_fake_quantize(tq_integerise *t);
 tq_status tq_integerise_quantize_linear(tq_integerise *t);
@@ -34,6 +36,9 @@ tq_dtype tq_dtype_holding(int64_t lo, int64_t hi);
  * memory). TQ_ERR_STATE when they were never observed. */
 tq_status tq_fake_quantize_grids(const tq_node *node, tq_arena *arena, tq_grid **out_grids,
                                  int *out_n);
+/** The grid of the FakeQuantize that is the only consumer of the result, where there is one that
+ * integers can round to. */
+tq_status tq_grid_behind(tq_integerise *t, bool *out_found, tq_grid *out_grid);
 /** Brings `codes` onto a grid of scale and zero point with one Requant. */
 tq_status tq_emit_requant(tq_integerise *t, const tq_codes *codes, const tq_grid *grid,
                           tq_codes *out_codes);

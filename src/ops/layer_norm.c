@@ -6,6 +6,7 @@
  *
  * mean and biased variance over axes axis .. rank-1; scale and bias broadcast to those axes. The
  * optional outputs are the mean and 1 / sqrt(var + epsilon) of each group. f32; sums in double. */
+#include "ops/integer_rules_internal.h"
 #include "ops/ops.h"
 
 #include <math.h>
@@ -136,6 +137,16 @@ static void reference_rms(const tq_op_run *run)
     run_groups(run, false);
 }
 
+static tq_status integerise(tq_integerise *t)
+{
+    return tq_integerise_normalize(t, true);
+}
+
+static tq_status integerise_rms(tq_integerise *t)
+{
+    return tq_integerise_normalize(t, false);
+}
+
 const tq_op tq_op_layer_norm = {
     .entry = { .name = "LayerNormalization",
                .brief = "normalisation over the last axes",
@@ -145,6 +156,7 @@ const tq_op tq_op_layer_norm = {
     .attrs = { TQ_INT("axis", -1), TQ_FLOAT("epsilon", 1e-5f), TQ_INT("stash_type", 1) },
     .infer = infer,
     .reference = reference,
+    .integerise = integerise,
 };
 
 const tq_op tq_op_rms_norm = {
@@ -156,4 +168,5 @@ const tq_op tq_op_rms_norm = {
     .attrs = { TQ_INT("axis", -1), TQ_FLOAT("epsilon", 1e-5f), TQ_INT("stash_type", 1) },
     .infer = infer,
     .reference = reference_rms,
+    .integerise = integerise_rms,
 };

@@ -44,6 +44,7 @@ const tq_op tq_op_observer = {
                { .name = "n_levels", .kind = TQ_ATTR_INT, .i = 256 },
                { .name = "axis", .kind = TQ_ATTR_INT, .i = -1 },
                { .name = "free_offset", .kind = TQ_ATTR_INT },
+               { .name = "power_of_two", .kind = TQ_ATTR_INT },
                { .name = "observe", .kind = TQ_ATTR_INT, .i = 1 },
                { .name = "unsigned_if_positive", .kind = TQ_ATTR_INT } },
     .infer = infer,

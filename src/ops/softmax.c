@@ -5,6 +5,7 @@
  *   LogSoftmax:  dx_i = dy_i - e^(y_i) sum_j dy_j            (y the logarithm)
  *
  * f32, computed in double and rounded once. */
+#include "ops/integer_rules_internal.h"
 #include "ops/ops.h"
 
 #include <math.h>
@@ -155,6 +156,7 @@ const tq_op tq_op_softmax = {
     .infer = infer,
     .reference = reference_softmax,
     .gradient = gradient_softmax,
+    .integerise = tq_integerise_softmax,
 };
 
 const tq_op tq_op_log_softmax = {

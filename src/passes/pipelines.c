@@ -3,8 +3,8 @@
 
 const tq_pipeline tq_pipeline_canonicalise = {
     .entry = { .name = "canonicalise", .brief = "one spelling for what exporters write in many" },
-    .editors = (const char *const[]){ "remove-identity", "fold-constants", "canonicalise-flatten",
-                                      "canonicalise-shapes", "fuse-functions",
+    .editors = (const char *const[]){ "remove-identity", "canonicalise-flatten",
+                                      "canonicalise-shapes", "fold-constants", "fuse-functions",
                                       "canonicalise-activations", NULL },
 };
 
@@ -16,8 +16,8 @@ const tq_pipeline tq_pipeline_fold = {
 const tq_pipeline tq_pipeline_f2f = {
     .entry = { .name = "f2f", .brief = "float to fake-quantised" },
     .editors =
-        (const char *const[]){ "remove-identity", "fold-constants", "canonicalise-flatten",
-                               "canonicalise-shapes", "fuse-functions", "canonicalise-activations",
+        (const char *const[]){ "remove-identity", "canonicalise-flatten", "canonicalise-shapes",
+                               "fold-constants", "fuse-functions", "canonicalise-activations",
                                "linear-bias-into-bn", "quantize-weights", "quantize-slots",
                                "quantize-activations", "split-bias", "harmonise-adds",
                                "quantize-pools", "quantize-concats", "quantize-inputs",
@@ -28,8 +28,8 @@ const tq_pipeline tq_pipeline_f2f_folded = {
     .entry = { .name = "f2f-folded",
                .brief = "float to fake-quantised, batch norms folded into convolutions first" },
     .editors =
-        (const char *const[]){ "remove-identity", "fold-constants", "canonicalise-flatten",
-                               "canonicalise-shapes", "fuse-functions", "canonicalise-activations",
+        (const char *const[]){ "remove-identity", "canonicalise-flatten", "canonicalise-shapes",
+                               "fold-constants", "fuse-functions", "canonicalise-activations",
                                "fold-batchnorm", "quantize-weights", "quantize-slots",
                                "quantize-activations", "split-bias", "harmonise-adds",
                                "quantize-pools", "quantize-concats", "quantize-inputs",

@@ -5,7 +5,7 @@
 #include <truq/recipe.h>
 
 #include <inttypes.h>
-#include <regex.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,6 +14,8 @@ typedef struct layer {
     const tq_node *node;
     const char *text;
     const tq_type *output;
+    int bits;
+    const tq_value_range *range; /* of output 0; NULL: not measured */
     int64_t n_parameters, n_macs;
 } layer;
 
@@ -150,19 +152,44 @@ static bool has_type(const tq_node *node, const char *const *types)
     return false;
 }
 
-static void collect(layers *l, const regex_t *filter)
+/** All that the options ask of a node. */
+typedef struct selection {
+    tq_node_filter *filter;
+    tq_reach *upstream, *downstream;
+} selection;
+
+static bool is_selected(const layers *l, const selection *s, const tq_node *node)
 {
-    const int64_t count = tq_graph_n_nodes(l->graph);
-    l->items = TQ_NEW_N(l->arena, layer, count);
+    return tq_node_filter_accepts(s->filter, node) &&
+           (!s->upstream || tq_reach_has(s->upstream, node)) &&
+           (!s->downstream || tq_reach_has(s->downstream, node)) &&
+           (!l->options->types || has_type(node, l->options->types));
+}
+
+/** Ranges are in order of the graph, as the nodes are. */
+static const tq_value_range *range_of(const layers *l, const tq_value *value, int *at)
+{
+    const tq_layers_options *o = l->options;
+    for (int n = 0; n < o->n_ranges; n++, *at = (*at + 1) % o->n_ranges)
+        if (strcmp(o->ranges[*at].value, tq_value_name(value)) == 0)
+            return &o->ranges[*at];
+    return NULL;
+}
+
+static void collect(layers *l, const selection *s)
+{
+    int at = 0;
+    l->items = TQ_NEW_N(l->arena, layer, tq_graph_n_nodes(l->graph));
     for (const tq_node *node = tq_graph_first(l->graph); node; node = tq_node_next(node)) {
-        if (filter && regexec(filter, tq_node_name(node), 0, NULL, 0) != 0)
+        if (!is_selected(l, s, node))
             continue;
-        if (l->options->types && !has_type(node, l->options->types))
-            continue;
+        const tq_value *output = tq_node_output(node, 0);
         layer *item = &l->items[l->n++];
         *item = (layer){ .node = node,
                          .text = tq_report_node(node, l->arena),
-                         .output = tq_value_type(tq_node_output(node, 0)),
+                         .output = tq_value_type(output),
+                         .bits = tq_value_bits(output),
+                         .range = range_of(l, output, &at),
                          .n_parameters = tq_node_n_parameters(node),
                          .n_macs = tq_node_macs(node) };
         l->n_parameters += item->n_parameters;
@@ -172,17 +199,15 @@ static void collect(layers *l, const regex_t *filter)
 
 static tq_status find(layers *l)
 {
-    const char *text = l->options->filter;
-    regex_t filter;
-    const int error = text ? regcomp(&filter, text, REG_EXTENDED | REG_NOSUB) : 0;
-    if (error) {
-        char why[128];
-        regerror(error, &filter, why, sizeof why);
-        return tq_fail(TQ_ERR_USAGE, "'%s' is no regular expression: %s", text, why);
-    }
-    collect(l, text ? &filter : NULL);
-    if (text)
-        regfree(&filter);
+    const tq_layers_options *o = l->options;
+    selection s = { 0 };
+    if (o->upstream)
+        TQ_TRY(tq_reach_find(l->graph, o->upstream, true, l->arena, &s.upstream));
+    if (o->downstream)
+        TQ_TRY(tq_reach_find(l->graph, o->downstream, false, l->arena, &s.downstream));
+    TQ_TRY(tq_node_filter_parse(tq_graph_registry(l->graph), o->filter, l->arena, &s.filter));
+    collect(l, &s);
+    tq_node_filter_reset(s.filter);
     return TQ_OK;
 }
 
@@ -266,18 +291,70 @@ static void add_head(const layers *l, tq_string *out)
     tq_string_add(out, "\n", 1);
 }
 
+static const char *number_text(tq_arena *arena, const char *format, double number)
+{
+    char text[48];
+    snprintf(text, sizeof text, format, number);
+    return tq_arena_strdup(arena, text);
+}
+
+/** Without any noise there is no ratio. */
+static const char *sqnr_text(tq_arena *arena, const tq_value_range *r)
+{
+    if (!r || isnan(r->sqnr))
+        return NULL;
+    return isinf(r->sqnr) ? "exact" : number_text(arena, "%.2f", r->sqnr);
+}
+
+/** Columns that are shown where there is something in them. */
+enum { BITS = 1, RANGES = 2 };
+
+static int shown_columns(const layers *l)
+{
+    const bool quantised = tq_graph_stage(l->graph) != TQ_STAGE_FLOAT || l->options->n_ranges;
+    return (quantised ? BITS : 0) | (l->options->n_ranges ? RANGES : 0);
+}
+
+static tq_table *make_table(const layers *l, int columns)
+{
+    const char *titles[9] = { "name", "operator", "output" };
+    int n = 3;
+    if (columns & BITS)
+        titles[n++] = ">bits";
+    if (columns & RANGES) {
+        titles[n++] = ">min";
+        titles[n++] = ">max";
+        titles[n++] = ">SQNR dB";
+    }
+    titles[n++] = ">parameters";
+    titles[n++] = ">MACs";
+    return tq_table_create(l->arena, n, titles);
+}
+
+static void add_line(const layers *l, const layer *item, int columns, tq_table *table)
+{
+    const tq_value_range *r = item->range;
+    const char *cells[9] = { tq_node_name(item->node), item->text,
+                             tq_arena_strdup(l->arena, tq_type_text(item->output).s) };
+    int n = 3;
+    if (columns & BITS)
+        cells[n++] = tq_arena_printf(l->arena, "%d", item->bits);
+    if (columns & RANGES) {
+        cells[n++] = r ? number_text(l->arena, "%.4g", r->min) : NULL;
+        cells[n++] = r ? number_text(l->arena, "%.4g", r->max) : NULL;
+        cells[n++] = sqnr_text(l->arena, r);
+    }
+    cells[n++] = tq_arena_printf(l->arena, "%" PRId64, item->n_parameters);
+    cells[n++] = tq_arena_printf(l->arena, "%" PRId64, item->n_macs);
+    tq_table_add(table, cells);
+}
+
 static const char *layers_text(const layers *l)
 {
-    static const char *const titles[] = { "name", "operator", "output", ">parameters", ">MACs" };
-    tq_table *table = tq_table_create(l->arena, TQ_COUNT(titles), titles);
-    for (int i = 0; i < l->n; i++) {
-        const layer *item = &l->items[i];
-        tq_table_add(table,
-                     (const char *[]){ tq_node_name(item->node), item->text,
-                                       tq_arena_strdup(l->arena, tq_type_text(item->output).s),
-                                       tq_arena_printf(l->arena, "%" PRId64, item->n_parameters),
-                                       tq_arena_printf(l->arena, "%" PRId64, item->n_macs) });
-    }
+    const int columns = shown_columns(l);
+    tq_table *table = make_table(l, columns);
+    for (int i = 0; i < l->n; i++)
+        add_line(l, &l->items[i], columns, table);
     tq_string out = { .arena = l->arena };
     add_head(l, &out);
     const char *line = tq_table_print(table);
@@ -326,6 +403,12 @@ static void add_layer_json(const layers *l, const layer *item, tq_json *json)
     tq_json_add_text(json, "op", tq_node_op_name(item->node));
     tq_json_add_text(json, "text", item->text);
     add_type_json(json, item->output);
+    tq_json_add_integer(json, "bits", item->bits);
+    if (item->range) {
+        tq_json_add_number(json, "min", item->range->min);
+        tq_json_add_number(json, "max", item->range->max);
+        tq_json_add_number(json, "sqnr_db", item->range->sqnr);
+    }
     tq_json_add_integer(json, "parameters", item->n_parameters);
     tq_json_add_integer(json, "macs", item->n_macs);
     if (l->options->edges)

@@ -180,6 +180,24 @@ TEST(windows_of_many_steps_of_tiles)
     }
 }
 
+TEST(weights_that_are_taken_slice_by_slice)
+{
+    check_fused(conv_name,
+                "input x: u8[1,130,7,7] const w: i8[70,130,3,3] = random(1) %s "
+                "c=ConvInteger(x,w)[pads=[1,1,1,1]] y=" REQUANT_U8("c", "r", 36),
+                requant("r", 70, 36, 500000));
+    check_fused(conv_name,
+                "input x: i8[2,40,9,31] const w: i8[64,40,3,5] = random(1) %s "
+                "c=ConvInteger(x,w)[pads=[1,2,1,2],dilations=[1,1]] y=" REQUANT_I8("c", "r", 36),
+                requant("r", 64, 36, 500000));
+    check_fused(conv_name,
+                "input x: u8[1,70,6,6] const w: i8[64,70,3,3] = random(1) %s "
+                "c=ConvInteger(x,w)[pads=[2,2,2,2],dilations=[2,2]] y=" REQUANT_U8("c", "r", 36),
+                requant("r", 64, 36, 400000));
+    check_fused(conv_name,
+                "input x: u8[3,999] const w: i8[999,67] = random(1) y=MatMulInteger(x,w)");
+}
+
 TEST(one_pixel_wide_to_one_row_of_many)
 {
     for (int width = 1; width <= 40; width += 3)

@@ -12,6 +12,15 @@ TEST(a_channel_shuffle_with_a_symbolic_batch_has_constant_shapes)
         "input x: f32[?,4,3,3]  const t_1: i64[5] = {-1,2,2,3,3}  y = Reshape(x, t_1)", 0);
 }
 
+TEST(a_size_as_a_real_number_is_computed_from_a_constant)
+{
+    edits_check("canonicalise-shapes",
+                "input x: f32[?,4]  s = Shape(x)  const one: i64[1] = {1}  c = Gather(s, one) "
+                "f = Cast(c) [to=1]  y = Mul(x, f)",
+                "input x: f32[?,4]  const c_1: i64[1] = {4}  f = Cast(c_1) [to=1]  y = Mul(x, f)",
+                0);
+}
+
 TEST(a_shape_with_two_unknown_sizes_stays_computed)
 {
     edits_check_none("canonicalise-shapes", "input x: f32[?,4,?]  s = Shape(x)  y = Reshape(x, s)");

@@ -14,7 +14,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GROUP = 4, MOST_PIECES = 16, WORTH_A_PIECE = 200000 /* multiplications */ };
+enum {
+    GROUP = 4,
+    MOST_PIECES = 16,
+    WORTH_A_PIECE = 200000, /* multiplications */
+    SLICE = 24576,          /* bytes of weights that stay in the first cache .. */
+    SLICED_FROM = 65536,    /* bytes of a block that are worth it */
+    SLICE_ROUND = 16,       /* .. cut within a run at multiples of so many groups */
+    PIXELS_AT_ONCE = 64     /* whose sums are kept between slices */
+};
 
 typedef struct block {
     int64_t group, first; /* first output channel */
@@ -270,7 +278,9 @@ static void place(tq_layer *layer)
     const bool by_blocks =
         (int64_t)l->w_size > l->n * (layer->in[0].image + w->out[1] * w->out[2] * l->oc);
     l->block_pieces = by_blocks && n_pieces > 1 ? tq_clip_i64(n_pieces, 1, l->n_blocks) : 1;
-    l->row_pieces = tq_clip_i64(n_pieces / l->block_pieces, 1, l->n_rows);
+    /* where weights outweigh pixels they are to be read once only */
+    l->row_pieces =
+        l->block_pieces >= 4 ? 1 : tq_clip_i64(n_pieces / l->block_pieces, 1, l->n_rows);
 }
 
 /* ---- running ------------------------------------------------------------------------------ */
@@ -317,37 +327,101 @@ static void store_plain(const job *j, const block *b, const int32_t *sums, int64
         }
 }
 
-/** Cuts a row into strips of nearly equal length. */
-static void run_row(const job *j, const block *b, const row *r, int *configured)
+/* Consecutive taps of a block: whole runs, or part of one. */
+typedef struct slice {
+    int64_t run, n_runs, group, n_groups; /* the groups of each of these runs */
+    bool is_first, is_last;
+} slice;
+
+/** What a worker keeps while it runs strips of one block. */
+typedef struct strips {
+    const job *j;
+    const block *b;
+    int configured;
+    int32_t *sums; /* [PIXELS_AT_ONCE][64] */
+} strips;
+
+/** Where slices begin in the packed weight. */
+static const int8_t *slice_weight(const conv_layer *l, const block *b, const slice *c)
 {
-    const conv_layer *l = j->l;
-    _Alignas(64) int32_t sums[TQ_STRIP_PIXELS * TQ_BLOCK_CHANNELS];
+    return b->w + (c->run * l->n_groups + c->group) * b->n_vectors * TQ_VECTOR * GROUP;
+}
+
+/** Cuts a row into strips of nearly equal length. `at`: its first pixel among those at once. */
+static void run_row(strips *t, const slice *c, const row *r, int64_t at)
+{
+    const conv_layer *l = t->j->l;
+    const block *b = t->b;
+    const bool is_plain = l->base.is_out_plain;
     const int64_t most = l->variant->most_pixels[b->n_vectors];
     const int64_t n_strips = (r->n_pixels + most - 1) / most;
-    tq_strip s = { .x = r->x + b->group * l->ic,
+    const int64_t shorter = r->n_pixels / n_strips, n_longer = r->n_pixels % n_strips;
+    tq_strip s = { .x = r->x + b->group * l->ic + c->group * GROUP,
                    .x_step = l->x_step,
-                   .runs = l->runs,
-                   .n_runs = l->n_runs,
-                   .n_groups = l->n_groups,
-                   .w = b->w,
+                   .runs = l->runs + c->run,
+                   .n_runs = c->n_runs,
+                   .n_groups = c->n_groups,
+                   .w = slice_weight(l, b, c),
                    .constants = b->constants,
                    .requant = &l->requant,
-                   .y = l->base.is_out_plain ? NULL : r->y + b->first,
+                   .y = is_plain ? NULL : r->y + b->first,
                    .y_step = l->base.out.pixel,
                    .n_channels = b->n_channels,
-                   .configured = configured,
-                   .sums = l->base.is_out_plain ? sums : NULL };
-    const int64_t shorter = r->n_pixels / n_strips, n_longer = r->n_pixels % n_strips;
-    int64_t pixel = r->first;
+                   .configured = &t->configured };
+    int64_t done = 0;
     for (int64_t i = 0; i < n_strips; i++) {
         const int n = (int)(shorter + (i < n_longer));
+        const bool is_kept =
+            !c->is_first || !c->is_last; /* else sums leave before the next strip */
+        int32_t *sums = t->sums + (is_kept ? at + done : 0) * TQ_BLOCK_CHANNELS;
+        s.from = c->is_first ? b->constants->bias : sums;
+        s.from_step = c->is_first ? 0 : TQ_BLOCK_CHANNELS;
+        s.sums = !c->is_last || is_plain ? sums : NULL;
         l->variant->run(b->n_vectors, n, &s);
-        if (s.sums)
-            store_plain(j, b, sums, pixel, n);
-        else
-            s.y += n * s.y_step;
+        if (c->is_last && is_plain)
+            store_plain(t->j, b, sums, r->first + done, n);
         s.x += n * s.x_step;
-        pixel += n;
+        if (s.y)
+            s.y += n * s.y_step;
+        done += n;
+    }
+}
+
+/** The slice after `c`; false past the end. */
+static bool next_slice(const conv_layer *l, int64_t most_groups, slice *c)
+{
+    int64_t run = c->run + (c->group + c->n_groups == l->n_groups ? c->n_runs : 0);
+    int64_t group = c->group + c->n_groups == l->n_groups ? 0 : c->group + c->n_groups;
+    if (c->n_runs == 0)
+        run = group = 0;
+    if (run >= l->n_runs)
+        return false;
+    const int64_t left = l->n_runs - run, fit = most_groups / l->n_groups;
+    *c = (slice){ .run = run, .group = group, .is_first = run == 0 && group == 0 };
+    c->n_runs = group > 0 || fit < 1 ? 1 : fit < left ? fit : left;
+    c->n_groups = l->n_groups - group < most_groups ? l->n_groups - group : most_groups;
+    c->is_last = run + c->n_runs == l->n_runs && group + c->n_groups == l->n_groups;
+    return true;
+}
+
+/** All taps at once for each row, or, where the weights of the block overflow the first cache and
+ * several strips share them, slice by slice for some rows at a time. */
+static void run_rows(strips *t, int64_t first, int64_t end)
+{
+    const conv_layer *l = t->j->l;
+    const int64_t group_size = t->b->n_vectors * TQ_VECTOR * GROUP;
+    const bool is_sliced = l->n_runs * l->n_groups * group_size > SLICED_FROM &&
+                           l->row_pixels > 1 && l->row_pixels <= PIXELS_AT_ONCE;
+    const int64_t most_groups =
+        is_sliced ? SLICE / group_size / SLICE_ROUND * SLICE_ROUND : l->n_runs * l->n_groups;
+    const int64_t rows = is_sliced ? PIXELS_AT_ONCE / l->row_pixels : 1;
+    for (int64_t k = first; k < end; k += rows) {
+        slice c = { 0 };
+        while (next_slice(l, most_groups, &c))
+            for (int64_t i = k; i < end && i < k + rows; i++) {
+                const row r = find_row(t->j, i);
+                run_row(t, &c, &r, (i - k) * l->row_pixels);
+            }
     }
 }
 
@@ -356,18 +430,18 @@ static void run_piece(void *context, int64_t i, int worker)
     (void)worker;
     const job *j = context;
     const conv_layer *l = j->l;
+    _Alignas(64) int32_t sums[PIXELS_AT_ONCE * TQ_BLOCK_CHANNELS];
+    strips t = { .j = j, .sums = sums };
     int64_t first_row, end_row, first_block, end_block;
-    int configured = 0;
     tq_shard_range(l->n_rows, l->row_pieces, i / l->block_pieces, &first_row, &end_row);
     tq_shard_range(l->n_blocks, l->block_pieces, i % l->block_pieces, &first_block, &end_block);
     for (int64_t k = first_row; k < end_row && first_block == 0 && !l->is_merged; k++)
         if (!l->base.is_out_plain)
             tq_codes_layout_fill(&l->base.out, j->y, k / l->window.out[1], k % l->window.out[1]);
-    for (int64_t b = first_block; b < end_block; b++)
-        for (int64_t k = first_row; k < end_row; k++) {
-            const row r = find_row(j, k);
-            run_row(j, &l->blocks[b], &r, &configured);
-        }
+    for (int64_t b = first_block; b < end_block; b++) {
+        t.b = &l->blocks[b];
+        run_rows(&t, first_row, end_row);
+    }
     if (l->variant->end)
         l->variant->end();
 }

@@ -32,7 +32,7 @@ static void run(int n_vectors, int n_pixels, const tq_strip *s)
     for (int pixel = 0; pixel < n_pixels; pixel++) {
         uint32_t sums[TQ_BLOCK_CHANNELS];
         for (int p = 0; p < n; p++)
-            sums[p] = (uint32_t)s->constants->bias[p];
+            sums[p] = (uint32_t)s->from[pixel * s->from_step + p];
         const int8_t *w = s->w;
         for (int64_t r = 0; r < s->n_runs; r++) {
             const uint8_t *x = s->x + pixel * s->x_step + s->runs[r];

@@ -42,6 +42,8 @@ typedef struct tq_strip {
     const int64_t *runs;      /* where each run of taps begins in a window */
     int64_t n_runs, n_groups; /* runs, and groups of 4 bytes in each */
     const int8_t *w;          /* [n_runs][n_groups][n_vectors][16][4] */
+    const int32_t *from; /* sums to begin with, by place, and how far apart those of pixels are */
+    int64_t from_step;
     const tq_block_constants *constants;
     const tq_requant_common *requant;
     uint8_t *y;

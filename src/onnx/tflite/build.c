@@ -40,13 +40,16 @@ tq_status tq_tflite_option(const tq_tflite_builder *b, int field, size_t size, i
 tq_status tq_tflite_emit(tq_tflite_builder *b, const char *op, tq_value *const *inputs,
                          int n_inputs, const tq_attr *attrs, int n_attrs, tq_value **out)
 {
-    tq_node *node;
+    tq_node *node; /* the name alone is for the tensor that the operator makes in the end */
+    const char *output = tq_arena_printf(b->arena, "%s.out", b->name);
     TQ_TRY(tq_graph_add_node(b->graph,
                              &(tq_node_spec){ .op = op,
                                               .domain = "",
                                               .name = b->name,
                                               .n_inputs = n_inputs,
                                               .inputs = inputs,
+                                              .n_outputs = 1,
+                                              .output_names = &output,
                                               .n_attrs = n_attrs,
                                               .attrs = attrs },
                              &node));
@@ -211,7 +214,11 @@ tq_status tq_tflite_weight(tq_tflite_builder *b, int i, const tq_tflite_layout *
     tq_tensor_reset(&real);
     if (status || is_float)
         return status;
-    return dequantize(b, t, t->n_scales > 1 ? layout->axis : 0, codes, name, out);
+    const char *node = b->name;
+    b->name = tq_arena_printf(b->arena, "%s.weight", node);
+    status = dequantize(b, t, t->n_scales > 1 ? layout->axis : 0, codes, name, out);
+    b->name = node;
+    return status;
 }
 
 /* ---- values of tensors ---- */
@@ -278,7 +285,7 @@ static tq_status clip(tq_tflite_builder *b, float lo, float hi, tq_value **x)
     return tq_tflite_emit(b, "Clip", inputs, 3, NULL, 0, x);
 }
 
-tq_status tq_tflite_activate(tq_tflite_builder *b, int64_t activation, tq_value **x)
+static tq_status emit_activation(tq_tflite_builder *b, int64_t activation, tq_value **x)
 {
     enum { NONE, RELU, RELU_N1_TO_1, RELU6, TANH };
     switch (activation) {
@@ -296,6 +303,15 @@ tq_status tq_tflite_activate(tq_tflite_builder *b, int64_t activation, tq_value 
         return tq_fail(TQ_ERR_UNSUPPORTED, "fused activation %lld is not supported",
                        (long long)activation);
     }
+}
+
+tq_status tq_tflite_activate(tq_tflite_builder *b, int64_t activation, tq_value **x)
+{
+    const char *node = b->name;
+    b->name = tq_arena_printf(b->arena, "%s.activation", node);
+    const tq_status status = emit_activation(b, activation, x);
+    b->name = node;
+    return status;
 }
 
 static bool same_grid(const tq_tflite_tensor *a, const tq_tflite_tensor *c)

@@ -222,7 +222,11 @@ static tq_status flat_input(tq_tflite_builder *b, int64_t columns, tq_value **ou
         for (int d = 0; d < 3; d++)
             image[d] = tq_value_type(x)->dims[1 + d];
         const tq_attr axis = TQ_INT("axis", 1);
-        return tq_tflite_emit(b, "Flatten", &x, 1, &axis, 1, out);
+        const char *node = b->name;
+        b->name = tq_arena_printf(b->arena, "%s.flatten", node);
+        const tq_status status = tq_tflite_emit(b, "Flatten", &x, 1, &axis, 1, out);
+        b->name = node;
+        return status;
     }
     TQ_TRY(tq_tflite_plain(b, X, out));
     if (tq_tflite_input(b, X)->type.rank == 2)

@@ -2,6 +2,8 @@
 #ifndef TQ_DEVICE_INTERNAL_H
 #define TQ_DEVICE_INTERNAL_H
 
+#include "base/base.h"
+
 #include <truq/device.h>
 #include <truq/integerise.h>
 #include <truq/op.h>
@@ -34,16 +36,6 @@ tq_status tq_dry_run_whole(const tq_dry_run *run, tq_graph **out_graph);
 
 /* Is it made of integers already, wholly or in part? */
 bool tq_is_integer_network(const tq_graph *graph);
-
-/* Numbers of at most n nodes or values; -1: none was set. */
-typedef struct tq_index {
-    size_t mask;
-    const void **keys;
-    int *numbers;
-} tq_index;
-tq_index tq_index_make(tq_arena *arena, int n);
-void tq_index_set(tq_index *index, const void *key, int number);
-int tq_index_find(const tq_index *index, const void *key);
 
 /* Bits of one element as the target stores it: a quantiser's, the dtype's, else 8. */
 int tq_stored_bits(const tq_value *value);

@@ -22,7 +22,8 @@ static const tq_node *fake_of(const tq_value *value)
         return producer;
     const tq_node *only = tq_value_n_consumers(value) ? tq_value_consumer(value, 0) : NULL;
     for (int i = 0; i < tq_value_n_consumers(value); i++)
-        if (!tq_node_is(tq_value_consumer(value, i), "FakeQuantize"))
+        if (!tq_node_is(tq_value_consumer(value, i), "FakeQuantize") ||
+            tq_node_input(tq_value_consumer(value, i), 0) != value)
             return NULL;
     return only;
 }
@@ -44,14 +45,33 @@ bool tq_is_on_grid(const tq_value *value)
     return !tq_dtype_is_float(tq_value_type(value)->dtype) || grid_of(value);
 }
 
+/* Codes that a requantisation clips to fewer bits than their dtype has. */
+static int bits_of_requant(const tq_value *value)
+{
+    const tq_node *node = tq_value_producer(value);
+    if (!node || !tq_node_is(node, "Requant") || tq_dtype_size(tq_value_type(value)->dtype) > 2)
+        return 0;
+    const tq_attrs *attrs = tq_node_attrs(node);
+    return bits_of_levels(tq_attr_int(attrs, "q_max") - tq_attr_int(attrs, "q_min") + 1);
+}
+
 int tq_stored_bits(const tq_value *value)
 {
     const tq_type *type = tq_value_type(value);
+    if (bits_of_requant(value))
+        return bits_of_requant(value);
     if (!tq_dtype_is_float(type->dtype))
         return type->dtype == TQ_U4 || type->dtype == TQ_I4 ? 4
                                                             : 8 * (int)tq_dtype_size(type->dtype);
     const tq_node *fake = grid_of(value);
     return fake ? bits_of_levels(tq_attr_int(tq_node_attrs(fake), "n_levels")) : 8;
+}
+
+int tq_value_bits(const tq_value *value)
+{
+    const tq_dtype dtype = tq_value_type(value)->dtype;
+    return tq_dtype_is_float(dtype) && !tq_is_on_grid(value) ? 8 * (int)tq_dtype_size(dtype)
+                                                             : tq_stored_bits(value);
 }
 
 static int64_t count_of(const tq_type *type)

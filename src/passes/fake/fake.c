@@ -143,12 +143,31 @@ bool tq_fake_keeps_grid(const tq_node *node)
            tq_node_is(node, "Identity");
 }
 
+tq_value *tq_fake_root(tq_value *value)
+{
+    const tq_node *node = tq_value_producer(value);
+    while (node && tq_node_has_flag(node, TQ_OP_MOVES) && !tq_node_is(node, "Concat")) {
+        value = tq_node_input(node, 0);
+        node = tq_value_producer(value);
+    }
+    return value;
+}
+
+/* A positive factor for all elements: another scale for the same codes. */
+static bool is_scaling(const tq_node *node)
+{
+    const tq_value *factor = tq_node_input(node, 1);
+    const tq_tensor *k = factor ? tq_value_tensor(factor) : NULL;
+    return (tq_node_is(node, "Mul") || tq_node_is(node, "Div")) && k && tq_tensor_count(k) == 1 &&
+           tq_load_f64(k->data, k->type.dtype, 0) > 0;
+}
+
 bool tq_fake_is_quantized(const tq_value *value)
 {
     for (const tq_node *node = tq_value_producer(value); node;) {
         if (tq_node_is(node, "FakeQuantize"))
             return true;
-        if (!tq_fake_keeps_grid(node))
+        if (!tq_fake_keeps_grid(node) && !is_scaling(node))
             return false;
         for (int i = 1; i < tq_node_n_inputs(node); i++) { /* Concat: all of them */
             const tq_value *other = tq_node_input(node, i);
@@ -192,11 +211,22 @@ bool tq_fake_is_constant(const tq_value *value)
            (producer && tq_node_is(producer, "FakeQuantize") && tq_node_is_const_from(producer, 0));
 }
 
+/* A constant that a requantisation can add: one number, or one for each channel. */
+static bool is_bias(const tq_value *value)
+{
+    const tq_type *type = tq_value_type(value);
+    int n_axes = 0;
+    for (int d = 0; d < type->rank; d++)
+        n_axes += type->dims[d] != 1;
+    return tq_fake_is_constant(value) && n_axes <= 1;
+}
+
 bool tq_fake_is_sum(const tq_node *node)
 {
-    return tq_node_is(node, "Add") && !tq_fake_is_constant(tq_node_input(node, 0)) &&
-           !tq_fake_is_constant(tq_node_input(node, 1)) &&
-           tq_value_type(tq_node_output(node, 0))->dtype == TQ_F32;
+    if (!tq_node_is(node, "Add") || tq_value_type(tq_node_output(node, 0))->dtype != TQ_F32)
+        return false;
+    const tq_value *a = tq_node_input(node, 0), *b = tq_node_input(node, 1);
+    return !is_bias(a) && !is_bias(b) && !(tq_fake_is_constant(a) && tq_fake_is_constant(b));
 }
 
 void tq_fake_ends(const tq_graph *graph, const tq_node **out_first, const tq_node **out_last)

@@ -41,6 +41,10 @@ bool tq_fake_is_constant(const tq_value *value);
 /* Does the node only move or select codes of input 0? */
 bool tq_fake_keeps_grid(const tq_node *node);
 
+/* What a value was before operators that only move elements (Reshape, Transpose, Gather, ...):
+ * there channels still lie where the scales of a linear operator expect them. */
+tq_value *tq_fake_root(tq_value *value);
+
 /* Is the value on a grid: made by FakeQuantize, perhaps through operators that only move or select
  * codes? */
 bool tq_fake_is_quantized(const tq_value *value);

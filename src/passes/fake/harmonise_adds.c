@@ -3,7 +3,8 @@
  * take the scale that the sum was observed to need (QuantLib's HarmonisedAdd with
  * use_output_scale). When the recipe fuses activations and the sum is read only by one that is
  * quantised itself, the sum has no quantiser and the leaves' own statistics place the common grid.
- */
+ * An operand that was only moved since a linear operator is quantised before it was; a constant one
+ * (position embeddings) has a grid of its own. */
 #include "passes/fake/fake.h"
 #include "rewrite/rewrite.h"
 
@@ -29,12 +30,14 @@ static bool is_harmonised(const tq_node *node, const tq_value **param)
 {
     for (int i = 0; i < 2; i++) {
         const tq_value *x = tq_node_input(node, i);
-        const tq_node *leaf = tq_value_producer(x);
         if (is_inner(x)) {
-            if (!is_harmonised(leaf, param))
+            if (!is_harmonised(tq_value_producer(x), param))
                 return false;
             continue;
         }
+        if (tq_fake_is_constant(x) && !tq_value_is_const(x))
+            continue;
+        const tq_node *leaf = tq_value_producer(tq_fake_root(tq_node_input(node, i)));
         if (!leaf || !tq_node_is(leaf, "FakeQuantize") ||
             strcmp(tq_attr_string(tq_node_attrs(leaf), "slot"), tq_slot_name(TQ_SLOT_ADD)) != 0)
             return false;
@@ -45,6 +48,38 @@ static bool is_harmonised(const tq_node *node, const tq_value **param)
     return true;
 }
 
+/* Was the value only moved since its root, which is on no grid, and by nobody else's order? */
+static bool is_moved_alone(tq_value *value)
+{
+    const tq_value *root = tq_fake_root(value);
+    if (value == root || tq_fake_is_quantized(value))
+        return false;
+    for (const tq_value *x = value; x != root; x = tq_node_input(tq_value_producer(x), 0))
+        if (tq_value_n_consumers(x) != 1 || tq_value_is_output(x))
+            return false;
+    return true;
+}
+
+static tq_status quantize_leaf(tq_node *node, int i, const group *g)
+{
+    tq_value *x = tq_node_input(node, i), *y;
+    if (tq_value_is_const(x)) {
+        TQ_TRY(tq_fake_add_constant(tq_node_graph(node), node, x, TQ_SLOT_ADD, g->spec, -1, &y));
+        tq_node_set_input(node, i, y);
+        return TQ_OK;
+    }
+    if (tq_fake_is_constant(x))
+        return TQ_OK;
+    if (is_moved_alone(x)) {
+        while (tq_node_input(tq_value_producer(x), 0) != tq_fake_root(x))
+            x = tq_node_input(tq_value_producer(x), 0);
+        node = tq_value_producer(x);
+        i = 0;
+    }
+    return tq_fake_insert_at(node, i, TQ_SLOT_ADD, g->spec, g->leaves_observe, g->params,
+                             g->n_params);
+}
+
 static tq_status quantize_leaves(tq_node *node, const group *g)
 {
     for (int i = 0; i < 2; i++) {
@@ -52,8 +87,7 @@ static tq_status quantize_leaves(tq_node *node, const group *g)
         if (is_inner(x))
             TQ_TRY(quantize_leaves(tq_value_producer(x), g));
         else
-            TQ_TRY(tq_fake_insert_at(node, i, TQ_SLOT_ADD, g->spec, g->leaves_observe, g->params,
-                                     g->n_params));
+            TQ_TRY(quantize_leaf(node, i, g));
     }
     return TQ_OK;
 }

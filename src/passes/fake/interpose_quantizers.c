@@ -23,12 +23,47 @@ static bool is_average(const tq_node *node)
            tq_node_is(node, "ReduceMean");
 }
 
+static bool is_normalisation(const tq_node *node)
+{
+    return tq_node_is(node, "LayerNormalization") || tq_node_is(node, "RMSNormalization") ||
+           tq_node_is(node, "Softmax");
+}
+
+/* Concat brings its inputs onto one grid itself, unless elements were moved since their last one.
+ */
+static bool is_moved_part(const tq_node *node, int i)
+{
+    tq_value *x = tq_node_input(node, i);
+    return tq_node_is(node, "Concat") && tq_fake_root(x) != x;
+}
+
+/* Does an operator that computes read the value, perhaps after more moves? */
+static bool feeds_operator(const tq_value *value, int depth)
+{
+    for (int i = 0; i < tq_value_n_consumers(value) && depth > 0; i++) {
+        const tq_node *reader = tq_value_consumer(value, i);
+        if (!tq_node_has_flag(reader, TQ_OP_MOVES) ||
+            feeds_operator(tq_node_output(reader, 0), depth - 1))
+            return true;
+    }
+    return false;
+}
+
+/* Moving elements mixes channels, which may have scales of their own before they are on a grid. */
+static bool moves_before_operator(const tq_node *node)
+{
+    enum { DEPTH = 8 };
+    return tq_node_has_flag(node, TQ_OP_MOVES) && !tq_node_is(node, "Concat") &&
+           feeds_operator(tq_node_output(node, 0), DEPTH);
+}
+
 static bool reads_codes(const tq_node *node, int i)
 {
     if (tq_node_is(node, "MatMul") || is_product(node))
         return i < 2;
-    return i == 0 &&
-           (tq_node_has_flag(node, TQ_OP_LINEAR) || needs_table(node) || is_average(node));
+    return is_moved_part(node, i) ||
+           (i == 0 && (tq_node_has_flag(node, TQ_OP_LINEAR) || needs_table(node) ||
+                       is_average(node) || is_normalisation(node) || moves_before_operator(node)));
 }
 
 static tq_status interpose(tq_graph *graph, tq_node *node, const tq_recipe *recipe,
@@ -41,7 +76,7 @@ static tq_status interpose(tq_graph *graph, tq_node *node, const tq_recipe *reci
             continue;
         const tq_slot_spec *spec = tq_fake_spec(recipe, node, TQ_SLOT_INTERPOSED);
         if (spec)
-            TQ_TRY(tq_fake_insert(graph, x, TQ_SLOT_INTERPOSED, spec, edit));
+            TQ_TRY(tq_fake_insert(graph, tq_fake_root(x), TQ_SLOT_INTERPOSED, spec, edit));
     }
     return TQ_OK;
 }

@@ -44,7 +44,8 @@ static bool accept_node(const tq_node *node)
     const tq_value *y = tq_node_output(node, 0);
     const tq_tensor *known = tq_value_known(y);
     int n_special;
-    if (known && !tq_value_is_output(y) && count_unknown(known, &n_special) == 0)
+    if (known && tq_dtype_is_integer(known->type.dtype) && !tq_value_is_output(y) &&
+        count_unknown(known, &n_special) == 0)
         return false; /* its readers will not need it */
     for (int i = 0; i < tq_node_n_inputs(node); i++)
         if (known_input(node, i))

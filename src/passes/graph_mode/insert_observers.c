@@ -36,7 +36,8 @@ tq_range tq_observed_range(const tq_node *observer)
     return (tq_range){ .q_min = tq_attr_int(attrs, "q_min"),
                        .n_levels = tq_attr_int(attrs, "n_levels"),
                        .step = 1,
-                       .free_offset = tq_attr_int(attrs, "free_offset") != 0 };
+                       .free_offset = tq_attr_int(attrs, "free_offset") != 0,
+                       .power_of_two = tq_attr_int(attrs, "power_of_two") != 0 };
 }
 
 bool tq_is_on_written_grid(const tq_value *value)
@@ -95,8 +96,13 @@ static bool is_quantized_by_hand(const tq_node *fake)
 
 static tq_status observe(const insertion *in, tq_node *fake, const char *group)
 {
-    static const char *const kept[] = { "q_min",       "n_levels", "axis",
-                                        "free_offset", "observe",  "unsigned_if_positive" };
+    static const char *const kept[] = { "q_min",
+                                        "n_levels",
+                                        "axis",
+                                        "free_offset",
+                                        "power_of_two",
+                                        "observe",
+                                        "unsigned_if_positive" };
     const tq_attrs *from = tq_node_attrs(fake);
     tq_value *x = tq_node_input(fake, 0), *y = tq_node_output(fake, 0);
     tq_attr attrs[TQ_COUNT(kept) + 4];

@@ -5,6 +5,7 @@
 #include "passes/graph_mode/observed.h"
 #include "rewrite/rewrite.h"
 
+#include <math.h>
 #include <string.h>
 
 typedef struct conversion {
@@ -70,6 +71,8 @@ static tq_status place_channel(const tq_node *observer, const tq_statistics *s, 
         TQ_TRY(tq_grid_scale_free(&out->range, a, b, &out->scale[c], &zero_point));
     else
         TQ_TRY(tq_grid_scale_pinned(&out->range, a, b, &out->scale[c]));
+    if (out->range.power_of_two)
+        out->scale[c] = exp2f(rintf(log2f(out->scale[c])));
     out->zero_point[c] = zero_point;
     return TQ_OK;
 }

@@ -54,14 +54,15 @@ TQ_INLINE void multiply(const int n_vectors, const tq_strip *s, int32_t *sums)
 {
     const int8_t *w = s->w;
     const size_t w_step = (size_t)n_vectors * 64;
-    const int32_t *bias = s->constants->bias;
-    _tile_loadd(0, bias, 0);
+    const int32_t *from = s->from;
+    const size_t from_step = (size_t)s->from_step * sizeof *from; /* 0: one row for all pixels */
+    _tile_loadd(0, from, from_step);
     if (n_vectors > 1)
-        _tile_loadd(1, bias + 16, 0);
+        _tile_loadd(1, from + 16, from_step);
     if (n_vectors > 2)
-        _tile_loadd(2, bias + 32, 0);
+        _tile_loadd(2, from + 32, from_step);
     if (n_vectors > 3)
-        _tile_loadd(3, bias + 48, 0);
+        _tile_loadd(3, from + 48, from_step);
     const int64_t n_full = s->n_groups / STEP, n_left = s->n_groups % STEP;
     for (int64_t r = 0; r < s->n_runs; r++) {
         const uint8_t *x = s->x + s->runs[r];
@@ -114,9 +115,10 @@ TQ_INLINE void strip(const int n_vectors, int n_pixels, const tq_strip *s)
 
 void tq_strip_run_amx(int n_vectors, int n_pixels, const tq_strip *s)
 {
-    if (*s->configured != n_pixels) {
-        configure(n_pixels, (int)(s->n_groups % STEP));
-        *s->configured = n_pixels;
+    const int n_left = (int)(s->n_groups % STEP), wanted = n_pixels * STEP + n_left;
+    if (*s->configured != wanted) {
+        configure(n_pixels, n_left);
+        *s->configured = wanted;
     }
     if (n_vectors == 4)
         strip(4, n_pixels, s);

@@ -33,11 +33,10 @@ static void sum_eight(const int n_vectors, int n_pixels, const tq_strip *s, int 
             }
         }
     }
-    const __m256i bias =
-        _mm256_loadu_si256((const __m256i *)(const void *)(s->constants->bias + first));
     for (int p = 0; p < n_pixels; p++) {
+        const __m256i from = tq_load_256(s->from + p * s->from_step + first);
         const __m256i sum = _mm256_permute4x64_epi64(_mm256_hadd_epi32(lo[p], hi[p]), 0xd8);
-        _mm256_storeu_si256((__m256i *)(void *)(sums[p] + first), _mm256_add_epi32(sum, bias));
+        _mm256_storeu_si256((__m256i *)(void *)(sums[p] + first), _mm256_add_epi32(sum, from));
     }
 }
 

@@ -21,7 +21,9 @@ TQ_INLINE void finish(const int n_vectors, const int n_pixels, const tq_strip *s
                       __m512i sums[TQ_STRIP_PIXELS][TQ_BLOCK_VECTORS])
 {
     if (s->sums) {
+#pragma GCC unroll 12
         for (int p = 0; p < n_pixels; p++)
+#pragma GCC unroll 4
             for (int j = 0; j < n_vectors; j++)
                 _mm512_storeu_si512(s->sums + p * TQ_BLOCK_CHANNELS + j * TQ_VECTOR, sums[p][j]);
         return;
@@ -52,7 +54,7 @@ TQ_INLINE void strip(const int n_vectors, const int n_pixels, const tq_strip *s)
     for (int p = 0; p < n_pixels; p++)
 #pragma GCC unroll 4
         for (int j = 0; j < n_vectors; j++)
-            sums[p][j] = _mm512_loadu_si512(s->constants->bias + j * TQ_VECTOR);
+            sums[p][j] = _mm512_loadu_si512(s->from + p * s->from_step + j * TQ_VECTOR);
     const int8_t *w = s->w;
     const int64_t step = s->x_step, n_groups = s->n_groups;
     for (int64_t r = 0; r < s->n_runs; r++) {

@@ -1,6 +1,6 @@
 /* From a node or value to its number: open addressing on the pointer. Nothing is ever walked in the
  * order of the table, so no result depends on addresses. */
-#include "passes/device/device_internal.h"
+#include "base/base.h"
 
 static size_t slot_of(const tq_index *index, const void *key)
 {
