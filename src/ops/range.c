@@ -3,6 +3,8 @@
  * double. */
 #include "ops/ops.h"
 
+#include <truq/integerise.h>
+
 #include <math.h>
 
 enum { START, LIMIT, DELTA };
@@ -80,11 +82,23 @@ static void reference(const tq_op_run *run)
     }
 }
 
+/** Between start and limit. */
+static tq_status bounds(tq_bounds *b)
+{
+    int64_t start_lo, start_hi, limit_lo, limit_hi;
+    tq_bounds_input(b, START, &start_lo, &start_hi);
+    tq_bounds_input(b, LIMIT, &limit_lo, &limit_hi);
+    tq_bounds_set(b, 0, start_lo < limit_lo ? start_lo : limit_lo,
+                  start_hi > limit_hi ? start_hi : limit_hi);
+    return TQ_OK;
+}
+
 const tq_op tq_op_range = {
     .entry = { .name = "Range", .brief = "numbers in equal steps", .source = "ONNX Range-11" },
-    .flags = TQ_OP_DATA_DEPENDENT,
+    .flags = TQ_OP_INTEGER | TQ_OP_DATA_DEPENDENT,
     .inputs = { "start", "limit", "delta" },
     .outputs = { "output" },
     .infer = infer,
     .reference = reference,
+    .bounds = bounds,
 };

@@ -3,6 +3,8 @@
  * opset 15. */
 #include "ops/ops.h"
 
+#include <truq/integerise.h>
+
 enum { X };
 
 /** First and one-past-last dimension that Shape gives. */
@@ -59,6 +61,13 @@ static void size_reference(const tq_op_run *run)
     *(int64_t *)run->out[0] = tq_type_count(run->in_types[X]);
 }
 
+/** No tensor has more elements than memory could hold bytes. */
+static tq_status bounds(tq_bounds *b)
+{
+    tq_bounds_set(b, 0, 0, INT64_C(1) << 46);
+    return TQ_OK;
+}
+
 const tq_op tq_op_shape = {
     .entry = { .name = "Shape", .brief = "dimensions of a tensor" },
     .flags = TQ_OP_INTEGER,
@@ -67,6 +76,7 @@ const tq_op tq_op_shape = {
     .attrs = { { .name = "start", .kind = TQ_ATTR_INT }, { .name = "end", .kind = TQ_ATTR_INT } },
     .infer = shape_infer,
     .reference = shape_reference,
+    .bounds = bounds,
 };
 
 const tq_op tq_op_size = {
@@ -76,4 +86,5 @@ const tq_op tq_op_size = {
     .outputs = { "size" },
     .infer = size_infer,
     .reference = size_reference,
+    .bounds = bounds,
 };

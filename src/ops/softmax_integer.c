@@ -3,17 +3,18 @@
  *   d_i = max x - x_i,   e_i = table[d_i],   S = sum_j e_j,
  *   y_i = clip(floor(e_i multiplier / (S 2^shift) + 1/2) + zero_point, q_min, q_max)
  *
- *   x  u8 or i8;  table  i32 [256]: round(2^22 e^(-d s)) for codes of scale s;
- *   multiplier = round(2^shift / s_y) < 2^28 for results of scale s_y.
+ *   x  u8 or i8;  table  i32 [256]: round(2^b e^(-d s)) for codes of scale s, with b <= 30 such
+ * that all fits 63 bits;  multiplier = round(2^shift / s_y) < 2^28 for results of scale s_y.
  *
- * Each e_i is off by 1/2 at most, so e_i / S is off by less than (n + 1) / 2^23 for n elements:
- * before the rounding of the result, that is (n + 1) / (2^23 s_y) of its steps. */
+ * Each e_i is off by 1/2 at most, so e_i / S is off by less than (n + 1) / 2^(b + 1) for n
+ * elements: before the rounding of the result, that is (n + 1) / (2^(b + 1) s_y) of its steps. */
 #include "ops/integer_rules_internal.h"
 #include "ops/pact_internal.h"
 
 #include <math.h>
 
-enum { X, TABLE, TABLE_BITS = 22, MULTIPLIER_BITS = 28, N_CODES = 256 };
+enum { X, TABLE, N_CODES = 256 };
+enum { TABLE_BITS_MIN = 16, TABLE_BITS_MAX = 30, MULTIPLIER_BITS = 28, ALL_BITS = 61 };
 
 typedef struct settings {
     int64_t multiplier, shift, zero_point, q_min, q_max;
@@ -122,11 +123,21 @@ const tq_op tq_op_softmax_integer = {
 
 /* ---- the rule ------------------------------------------------------------------------------- */
 
-static tq_status add_table(tq_integerise *t, double scale, tq_value **out)
+/** 2 S 2^shift takes 1 + log2 n + b + shift bits. */
+static int table_bits(const tq_type *x, int axis, int shift)
+{
+    const int64_t n = x->dims[axis] == TQ_DIM_ANY ? 1 : x->dims[axis];
+    int n_bits = 0;
+    while (n_bits < 62 && INT64_C(1) << n_bits < n)
+        n_bits++;
+    return (int)tq_clip_i64(ALL_BITS - n_bits - shift, TABLE_BITS_MIN, TABLE_BITS_MAX);
+}
+
+static tq_status add_table(tq_integerise *t, double scale, int bits, tq_value **out)
 {
     int64_t table[N_CODES];
     for (int d = 0; d < N_CODES; d++)
-        table[d] = (int64_t)rint(ldexp(exp(-scale * d), TABLE_BITS));
+        table[d] = (int64_t)rint(ldexp(exp(-scale * d), bits));
     return tq_int_add_constant(t, "table", TQ_I32, 1, (int64_t[]){ N_CODES }, table, out);
 }
 
@@ -138,15 +149,19 @@ static tq_status emit(tq_integerise *t, const tq_codes *x, const tq_grid *grid, 
     const double multiplier = rint(ldexp(1.0 / (double)grid->scale, shift));
     if (!(multiplier >= 1) || multiplier > INT32_MAX || shift > 40)
         return tq_int_refuse(t, "its result has scale %g, far from 1/256", (double)grid->scale);
+    const tq_type *type = tq_value_type(x->codes);
+    const int64_t given_axis = tq_attr_int(tq_node_attrs(tq_int_node(t)), "axis");
+    int axis;
+    TQ_TRY(tq_op_axis(given_axis, type->rank, &axis));
     tq_value *inputs[2] = { x->codes };
-    TQ_TRY(add_table(t, x->scale[0], &inputs[1]));
+    TQ_TRY(add_table(t, x->scale[0], table_bits(type, axis, shift), &inputs[1]));
     const tq_dtype dtype = tq_dtype_holding(grid->q_min, grid->q_max);
     const tq_attr attrs[] = { TQ_INT("multiplier", (int64_t)multiplier),
                               TQ_INT("shift", shift),
                               TQ_INT("q_min", grid->q_min),
                               TQ_INT("q_max", grid->q_max),
                               TQ_INT("zero_point", grid->zero_point),
-                              TQ_INT("axis", tq_attr_int(tq_node_attrs(tq_int_node(t)), "axis")),
+                              TQ_INT("axis", given_axis),
                               TQ_STRING("dtype", tq_dtype_name(dtype)) };
     return tq_int_emit(t, "SoftmaxInteger", inputs, 2, attrs, TQ_COUNT(attrs), out);
 }
