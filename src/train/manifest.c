@@ -1,5 +1,6 @@
 /* The manifest of a training: what was run on what, and what came out. The only file of a run
  * folder that holds times, paths and numbers of threads. */
+#include "train/manifest_json.h"
 #include "train/train_internal.h"
 
 #include <truq/onnx.h>
@@ -10,23 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/** NaN and infinity have no form in JSON: null. */
-static void add_number(cJSON *object, const char *key, double value)
-{
-    if (isfinite(value))
-        cJSON_AddNumberToObject(object, key, value);
-    else
-        cJSON_AddNullToObject(object, key);
-}
-
-static void add_text(cJSON *object, const char *key, const char *text)
-{
-    if (text)
-        cJSON_AddStringToObject(object, key, text);
-    else
-        cJSON_AddNullToObject(object, key);
-}
 
 static void add_hex(cJSON *object, const char *key, uint32_t value)
 {
@@ -40,10 +24,10 @@ static void add_dataset(cJSON *object, const char *key, const tq_dataset *datase
     if (!dataset)
         return;
     cJSON *d = cJSON_AddObjectToObject(object, key);
-    add_text(d, "spec", dataset->spec);
+    tq_manifest_add_text(d, "spec", dataset->spec);
     add_hex(d, "spec_crc32", tq_crc32(0, dataset->spec, strlen(dataset->spec)));
-    add_number(d, "data_points", (double)dataset->n);
-    add_number(d, "classes", (double)dataset->n_classes);
+    tq_manifest_add_number(d, "data_points", (double)dataset->n);
+    tq_manifest_add_number(d, "classes", (double)dataset->n_classes);
 }
 
 static void add_settings(cJSON *root, const tq_manifest *m)
@@ -51,28 +35,28 @@ static void add_settings(cJSON *root, const tq_manifest *m)
     const tq_train_options *o = m->options;
     const tq_optimizer_params *p = m->params;
     cJSON *s = cJSON_AddObjectToObject(root, "configuration");
-    add_text(s, "preset", o->preset ? o->preset->entry.name : NULL);
-    add_text(s, "loss", o->loss ? o->loss : "cross-entropy");
-    add_text(s, "target", o->target);
-    add_number(s, "label_smoothing", o->label_smoothing);
-    add_text(s, "optimizer", o->optimizer);
-    add_number(s, "lr", p->lr);
-    add_number(s, "momentum", p->momentum);
-    add_number(s, "weight_decay", p->weight_decay);
-    add_number(s, "pact_decay", p->pact_decay);
-    add_number(s, "beta1", p->beta1);
-    add_number(s, "beta2", p->beta2);
-    add_number(s, "epsilon", p->epsilon);
+    tq_manifest_add_text(s, "preset", o->preset ? o->preset->entry.name : NULL);
+    tq_manifest_add_text(s, "loss", o->loss ? o->loss : "cross-entropy");
+    tq_manifest_add_text(s, "target", o->target);
+    tq_manifest_add_number(s, "label_smoothing", o->label_smoothing);
+    tq_manifest_add_text(s, "optimizer", o->optimizer);
+    tq_manifest_add_number(s, "lr", p->lr);
+    tq_manifest_add_number(s, "momentum", p->momentum);
+    tq_manifest_add_number(s, "weight_decay", p->weight_decay);
+    tq_manifest_add_number(s, "pact_decay", p->pact_decay);
+    tq_manifest_add_number(s, "beta1", p->beta1);
+    tq_manifest_add_number(s, "beta2", p->beta2);
+    tq_manifest_add_number(s, "epsilon", p->epsilon);
     cJSON_AddBoolToObject(s, "nesterov", p->nesterov);
-    add_text(s, "schedule", o->schedule ? o->schedule : "constant");
-    add_number(s, "warmup_epochs", o->warmup_epochs);
-    add_number(s, "epochs", (double)o->epochs);
-    add_number(s, "batch", (double)o->batch);
-    add_number(s, "max_steps", (double)o->max_steps);
-    add_text(s, "bn", o->bn ? o->bn : "train");
-    add_number(s, "shards", o->n_shards > 0 ? o->n_shards : 16);
-    add_number(s, "threads", o->n_threads);
-    add_number(s, "checkpoint_every", (double)o->checkpoint_every);
+    tq_manifest_add_text(s, "schedule", o->schedule ? o->schedule : "constant");
+    tq_manifest_add_number(s, "warmup_epochs", o->warmup_epochs);
+    tq_manifest_add_number(s, "epochs", (double)o->epochs);
+    tq_manifest_add_number(s, "batch", (double)o->batch);
+    tq_manifest_add_number(s, "max_steps", (double)o->max_steps);
+    tq_manifest_add_text(s, "bn", o->bn ? o->bn : "train");
+    tq_manifest_add_number(s, "shards", o->n_shards > 0 ? o->n_shards : 16);
+    tq_manifest_add_number(s, "threads", o->n_threads);
+    tq_manifest_add_number(s, "checkpoint_every", (double)o->checkpoint_every);
     cJSON_AddBoolToObject(s, "resumed", o->resume);
 }
 
@@ -82,32 +66,32 @@ static void add_results(cJSON *root, const tq_manifest *m)
     for (int64_t i = 0; i < m->position->n_epochs; i++) {
         const tq_epoch *epoch = &m->position->epochs[i];
         cJSON *e = cJSON_CreateObject();
-        add_number(e, "epoch", (double)(i + 1));
-        add_number(e, "train_loss", epoch->train_loss);
-        add_number(e, "train_top1", epoch->train_top1);
-        add_number(e, "valid_loss", epoch->valid_loss);
-        add_number(e, "valid_top1", epoch->valid_top1);
+        tq_manifest_add_number(e, "epoch", (double)(i + 1));
+        tq_manifest_add_number(e, "train_loss", epoch->train_loss);
+        tq_manifest_add_number(e, "train_top1", epoch->train_top1);
+        tq_manifest_add_number(e, "valid_loss", epoch->valid_loss);
+        tq_manifest_add_number(e, "valid_top1", epoch->valid_top1);
         cJSON_AddItemToArray(epochs, e);
     }
     cJSON *r = cJSON_AddObjectToObject(root, "results");
-    add_number(r, "steps", (double)m->position->step);
-    add_number(r, "best_top1", m->position->best_top1);
-    add_text(r, "best_of", m->options->valid ? "valid" : "train");
-    add_number(r, "parameters", (double)m->n_parameters);
-    add_number(r, "seconds", m->seconds);
-    add_number(r, "images_per_s", m->images_per_s);
+    tq_manifest_add_number(r, "steps", (double)m->position->step);
+    tq_manifest_add_number(r, "best_top1", m->position->best_top1);
+    tq_manifest_add_text(r, "best_of", m->options->valid ? "valid" : "train");
+    tq_manifest_add_number(r, "parameters", (double)m->n_parameters);
+    tq_manifest_add_number(r, "seconds", m->seconds);
+    tq_manifest_add_number(r, "images_per_s", m->images_per_s);
 }
 
 tq_status tq_manifest_save(const char *path, const tq_manifest *manifest)
 {
     const tq_train_options *o = manifest->options;
     cJSON *root = cJSON_CreateObject();
-    add_text(root, "truq", TQ_VERSION);
-    add_text(root, "cpu_level", tq_cpu_level());
-    add_text(root, "command_line", o->command_line);
+    tq_manifest_add_text(root, "truq", TQ_VERSION);
+    tq_manifest_add_text(root, "cpu_level", tq_cpu_level());
+    tq_manifest_add_text(root, "command_line", o->command_line);
     char seed[32];
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)o->seed);
-    add_text(root, "seed", seed);
+    tq_manifest_add_text(root, "seed", seed);
     add_settings(root, manifest);
     cJSON *inputs = cJSON_AddObjectToObject(root, "inputs");
     add_hex(inputs, "model_crc32", manifest->model_crc);

@@ -1,5 +1,6 @@
 /* The manifest of a road. The only file of its folder, with run/'s own, that holds times, paths and
  * numbers of threads. */
+#include "train/manifest_json.h"
 #include "train/road/road_internal.h"
 
 #include <truq/onnx.h>
@@ -11,49 +12,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-/** NaN and infinity have no form in JSON: null. */
-static void add_number(cJSON *object, const char *key, double value)
-{
-    if (isfinite(value))
-        cJSON_AddNumberToObject(object, key, value);
-    else
-        cJSON_AddNullToObject(object, key);
-}
-
-static void add_text(cJSON *object, const char *key, const char *text)
-{
-    if (text)
-        cJSON_AddStringToObject(object, key, text);
-    else
-        cJSON_AddNullToObject(object, key);
-}
-
 static void add_dataset(cJSON *object, const char *key, const tq_dataset *dataset)
 {
     if (!dataset)
         return;
     cJSON *d = cJSON_AddObjectToObject(object, key);
-    add_text(d, "spec", dataset->spec);
-    add_number(d, "data_points", (double)dataset->n);
-    add_number(d, "classes", (double)dataset->n_classes);
+    tq_manifest_add_text(d, "spec", dataset->spec);
+    tq_manifest_add_number(d, "data_points", (double)dataset->n);
+    tq_manifest_add_number(d, "classes", (double)dataset->n_classes);
 }
 
 static void add_settings(cJSON *root, const tq_road_options *o)
 {
     cJSON *s = cJSON_AddObjectToObject(root, "configuration");
-    add_text(s, "recipe", o->recipe->entry.name);
-    add_text(s, "backend", o->backend ? o->backend : "generic");
-    add_text(s, "preset", o->preset_name);
-    add_text(s, "loss", o->loss);
-    add_text(s, "target", o->target);
-    add_number(s, "calibration_batches", (double)o->calibration_batches);
-    add_number(s, "batch", (double)o->batch);
-    add_number(s, "epochs", (double)o->epochs);
-    add_text(s, "optimizer", o->optimizer ? o->optimizer : o->recipe->optimizer);
-    add_number(s, "lr", o->lr > 0.0 ? o->lr : o->recipe->lr);
-    add_text(s, "schedule", o->schedule ? o->schedule : "cosine");
-    add_number(s, "limit", (double)o->limit);
-    add_number(s, "threads", o->n_threads);
+    tq_manifest_add_text(s, "recipe", o->recipe->entry.name);
+    tq_manifest_add_text(s, "backend", o->backend ? o->backend : "generic");
+    tq_manifest_add_text(s, "preset", o->preset_name);
+    tq_manifest_add_text(s, "loss", o->loss);
+    tq_manifest_add_text(s, "target", o->target);
+    tq_manifest_add_number(s, "calibration_batches", (double)o->calibration_batches);
+    tq_manifest_add_number(s, "batch", (double)o->batch);
+    tq_manifest_add_number(s, "epochs", (double)o->epochs);
+    tq_manifest_add_text(s, "optimizer", o->optimizer ? o->optimizer : o->recipe->optimizer);
+    tq_manifest_add_number(s, "lr", o->lr > 0.0 ? o->lr : o->recipe->lr);
+    tq_manifest_add_text(s, "schedule", o->schedule ? o->schedule : "cosine");
+    tq_manifest_add_number(s, "limit", (double)o->limit);
+    tq_manifest_add_number(s, "threads", o->n_threads);
     cJSON *data = cJSON_AddObjectToObject(root, "data");
     add_dataset(data, "train", o->data);
     add_dataset(data, "test", o->test);
@@ -70,16 +54,16 @@ static tq_status add_stage(cJSON *stages, const char *folder, const tq_road_stag
     snprintf(crc, sizeof crc, "%08x", tq_crc32(0, bytes, size));
     free(bytes);
     cJSON *s = cJSON_CreateObject();
-    add_text(s, "name", stage->name);
-    add_text(s, "file", stage->file);
-    add_text(s, "crc32", crc);
-    add_number(s, "bytes", (double)stage->bytes);
-    add_number(s, "n", (double)stage->result.n);
-    add_number(s, "top1", stage->result.top1);
-    add_number(s, "top5", stage->result.top5);
-    add_number(s, "loss", stage->result.loss);
-    add_number(s, "agreement", stage->agreement);
-    add_number(s, "images_per_s", stage->result.images_per_s);
+    tq_manifest_add_text(s, "name", stage->name);
+    tq_manifest_add_text(s, "file", stage->file);
+    tq_manifest_add_text(s, "crc32", crc);
+    tq_manifest_add_number(s, "bytes", (double)stage->bytes);
+    tq_manifest_add_number(s, "n", (double)stage->result.n);
+    tq_manifest_add_number(s, "top1", stage->result.top1);
+    tq_manifest_add_number(s, "top5", stage->result.top5);
+    tq_manifest_add_number(s, "loss", stage->result.loss);
+    tq_manifest_add_number(s, "agreement", stage->agreement);
+    tq_manifest_add_number(s, "images_per_s", stage->result.images_per_s);
     cJSON_AddItemToArray(stages, s);
     return TQ_OK;
 }
@@ -88,13 +72,13 @@ static tq_status build(cJSON *root, const tq_road_options *o, const tq_road_resu
 {
     char seed[32];
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)o->seed);
-    add_text(root, "truq", TQ_VERSION);
-    add_text(root, "cpu_level", tq_cpu_level());
-    add_text(root, "command_line", o->command_line);
-    add_text(root, "seed", seed);
+    tq_manifest_add_text(root, "truq", TQ_VERSION);
+    tq_manifest_add_text(root, "cpu_level", tq_cpu_level());
+    tq_manifest_add_text(root, "command_line", o->command_line);
+    tq_manifest_add_text(root, "seed", seed);
     add_settings(root, o);
-    add_number(root, "quantizers", r->n_quantizers);
-    add_number(root, "true_nodes", r->n_true_nodes);
+    tq_manifest_add_number(root, "quantizers", r->n_quantizers);
+    tq_manifest_add_number(root, "true_nodes", r->n_true_nodes);
     cJSON *stages = cJSON_AddArrayToObject(root, "stages");
     for (int i = 0; i < r->n_stages; i++)
         TQ_TRY(add_stage(stages, o->folder, &r->stages[i]));
