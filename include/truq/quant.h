@@ -79,6 +79,14 @@ TQ_API float tq_grid_dequantize(const tq_grid *grid, int64_t q);
 
 enum { TQ_QUANTIZER_MAX_PARAMS = 4 };
 
+/** A gradient that kernels compute in their own loops: dx = dy from `least` to `most`, else 0, and the parameters' gradients from
+ *  sums: is_step false: of dy over x <= lo (none at -inf) and over x >= hi (none at inf); is_step true, with v = x / scale and
+ *  dx = dy where lo < v < hi: sums[0] of dy * (round(v) - v inside, lo below, hi above), halves rounded up. */
+typedef struct tq_gradient_plan {
+    bool is_step;
+    float least, most, lo, hi;
+} tq_gradient_plan;
+
 /** A quantiser: parameters per channel -> grid, forward, backward. It knows no graph. Parameters are f32
  *  arrays, one value per channel: FakeQuantize's inputs 1, 2, ... NaN means "never observed". */
 typedef struct tq_quantizer {
@@ -98,6 +106,11 @@ typedef struct tq_quantizer {
     /** dx and sums over the n elements into dparams (doubles, added to). */
     void (*backward)(const tq_grid *grid, const tq_range *range, const float *params, int64_t n, const float *x,
                      const float *dy, float *dx, double *dparams);
+    bool snaps;                                       /* forward is the nearest value of the grid and nothing else */
+    /** For kernels of their own; both NULL: they call `backward`. plan_gradient is false where this range is none for them; then
+     *  the gradients of the parameters of a channel of n_all elements from their sums. */
+    bool (*plan_gradient)(const tq_grid *grid, const tq_range *range, const float *params, tq_gradient_plan *out_plan);
+    void (*end_gradient)(const tq_range *range, const float *params, int64_t n_all, const double sums[2], double *dparams);
 } tq_quantizer;
 
 /** The grid of one channel as it is used: the quantiser's own, then the range's rule for scales. A zero point moves with the scale

@@ -31,6 +31,8 @@ typedef struct tq_step {
     const tq_kernel *kernel; /* NULL: the reference, or nothing where the output is an alias */
     void *state;
     tq_layer *layer; /* instead of a kernel: this step stands for nodes up to `node` */
+    struct tq_phase
+        *phase; /* the same, for parts of nodes run shard by shard (phases_internal.h) */
     bool skip;
     int *in, *out; /* slots, -1 where absent */
     tq_op_run run;
@@ -38,12 +40,19 @@ typedef struct tq_step {
     int64_t macs;
 } tq_step;
 
+/** What the engine releases in the end. */
+typedef struct tq_released {
+    const tq_sharded *sharded;
+    void *state;
+} tq_released;
+
 struct tq_engine {
     tq_arena *arena;
     const tq_graph *original;
     tq_graph *graph;
     tq_engine_options options;
-    int n_slots, n_steps, n_outputs;
+    int n_slots, n_steps, n_outputs, n_units;
+    tq_released *units; /* of phases */
     tq_slot *slots;
     tq_step *steps;
     int *outputs;       /* slot of each graph output */
@@ -74,7 +83,15 @@ typedef struct tq_plan {
     struct tq_plan_key *keys; /* values by address */
     int n_values;
     struct tq_fused_plan *fused;
+    struct tq_phased_plan *phased;
 } tq_plan;
+
+/** Types and attributes of a node's run, and the slots of its inputs and outputs, -1 where absent.
+ */
+void tq_plan_bind(const tq_plan *plan, const tq_node *node, tq_op_run *out_run, int **out_in,
+                  int **out_out);
+/** A step for the node itself. */
+tq_status tq_plan_add_node(tq_plan *plan, const tq_node *node);
 
 /** Slot of a value; -1 for none. */
 int tq_plan_slot(const tq_plan *plan, const tq_value *value);

@@ -33,7 +33,8 @@ static void find_aliases(tq_engine *engine)
 {
     for (int i = 0; i < engine->n_steps; i++) {
         tq_step *step = &engine->steps[i];
-        if (step->layer || !moves_nothing(step->node) || step->in[0] < 0 || step->out[0] < 0)
+        if (step->layer || step->phase || !moves_nothing(step->node) || step->in[0] < 0 ||
+            step->out[0] < 0)
             continue;
         const tq_type *from = &engine->slots[step->in[0]].tensor.type;
         tq_slot *to = &engine->slots[step->out[0]];

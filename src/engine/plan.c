@@ -2,7 +2,7 @@
  * step with the first kernel that this CPU has and that accepts its types, else with the operator's
  * reference. */
 #include "base/base.h"
-#include "engine/engine_internal.h"
+#include "engine/phases_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -91,35 +91,43 @@ static tq_status make_slots(tq_plan *p)
 
 /* ---- steps ------------------------------------------------------------------------------ */
 
-/** Arrays of a run: types now, data pointers at each run. */
-static void bind_types(tq_plan *p, tq_step *step)
+static int *find_slots(const tq_plan *p, const tq_node *node, bool is_out, int n)
 {
-    tq_engine *engine = p->engine;
-    const int n_in = tq_node_n_inputs(step->node), n_out = tq_node_n_outputs(step->node);
-    step->in = TQ_NEW_N(engine->arena, int, n_in + 1);
-    step->out = TQ_NEW_N(engine->arena, int, n_out + 1);
-    const tq_type **in_types = TQ_NEW_N(engine->arena, const tq_type *, n_in + 1);
-    const tq_type **out_types = TQ_NEW_N(engine->arena, const tq_type *, n_out + 1);
+    int *slots = TQ_NEW_N(p->engine->arena, int, n + 1);
+    for (int i = 0; i < n; i++)
+        slots[i] = tq_plan_slot(p, is_out ? tq_node_output(node, i) : tq_node_input(node, i));
+    return slots;
+}
+
+static const tq_type **find_types(const tq_plan *p, const int *slots, int n)
+{
+    const tq_type **types = TQ_NEW_N(p->engine->arena, const tq_type *, n + 1);
+    for (int i = 0; i < n; i++)
+        types[i] = slots[i] < 0 ? NULL : &p->engine->slots[slots[i]].tensor.type;
+    return types;
+}
+
+/* Data pointers come at each run. */
+void tq_plan_bind(const tq_plan *p, const tq_node *node, tq_op_run *out_run, int **out_in,
+                  int **out_out)
+{
+    const tq_engine *engine = p->engine;
+    const int n_in = tq_node_n_inputs(node), n_out = tq_node_n_outputs(node);
+    *out_in = find_slots(p, node, false, n_in);
+    *out_out = find_slots(p, node, true, n_out);
     bool *in_const = TQ_NEW_N(engine->arena, bool, n_in + 1);
-    for (int i = 0; i < n_in; i++) {
-        const int s = step->in[i] = tq_plan_slot(p, tq_node_input(step->node, i));
-        in_types[i] = s < 0 ? NULL : &engine->slots[s].tensor.type;
-        in_const[i] = s >= 0 && engine->slots[s].place == TQ_PLACE_CONSTANT &&
+    for (int i = 0; i < n_in; i++)
+        in_const[i] = (*out_in)[i] >= 0 && engine->slots[(*out_in)[i]].place == TQ_PLACE_CONSTANT &&
                       !engine->options.constants_change;
-    }
-    for (int i = 0; i < n_out; i++) {
-        const int s = step->out[i] = tq_plan_slot(p, tq_node_output(step->node, i));
-        out_types[i] = s < 0 ? NULL : &engine->slots[s].tensor.type;
-    }
-    step->run = (tq_op_run){
+    *out_run = (tq_op_run){
         .n_in = n_in,
         .n_out = n_out,
         .in = TQ_NEW_N(engine->arena, const void *, n_in + 1),
         .out = TQ_NEW_N(engine->arena, void *, n_out + 1),
-        .in_types = in_types,
-        .out_types = out_types,
+        .in_types = find_types(p, *out_in, n_in),
+        .out_types = find_types(p, *out_out, n_out),
         .in_const = in_const,
-        .attrs = tq_node_attrs(step->node),
+        .attrs = tq_node_attrs(node),
         .registry = tq_graph_registry(engine->graph),
         .pool = engine->options.reference_only ? NULL : engine->options.pool,
         .n_shards = engine->options.n_shards,
@@ -165,25 +173,39 @@ static tq_status choose_kernel(tq_engine *engine, tq_step *step)
     return op->reference ? TQ_OK : tq_fail(TQ_ERR_UNSUPPORTED, "cannot run");
 }
 
+tq_status tq_plan_add_node(tq_plan *p, const tq_node *node)
+{
+    tq_step *step = &p->engine->steps[p->engine->n_steps++];
+    step->node = node;
+    step->macs = tq_node_macs(node);
+    tq_plan_bind(p, node, &step->run, &step->in, &step->out);
+    return tq_engine_wrap(choose_kernel(p->engine, step), node);
+}
+
+/** One step a node, but where layers stand for several. */
+static tq_status add_nodes(tq_plan *p)
+{
+    TQ_TRY(tq_plan_fuse(p));
+    int index = 0;
+    for (tq_node *node = tq_graph_first(p->engine->graph); node; node = tq_node_next(node)) {
+        bool taken = false;
+        TQ_TRY(tq_plan_add_fused(p, index++, &taken));
+        if (!taken)
+            TQ_TRY(tq_plan_add_node(p, node));
+    }
+    return TQ_OK;
+}
+
 static tq_status make_steps(tq_plan *p)
 {
     tq_engine *engine = p->engine;
     engine->steps =
         TQ_NEW_N(engine->arena, tq_step, STEPS_A_NODE * tq_graph_n_nodes(engine->graph) + 1);
-    TQ_TRY(tq_plan_fuse(p));
-    int index = 0;
-    for (tq_node *node = tq_graph_first(engine->graph); node; node = tq_node_next(node)) {
-        bool taken = false;
-        TQ_TRY(tq_plan_add_fused(p, index++, &taken));
-        if (taken)
-            continue;
-        tq_step *step = &engine->steps[engine->n_steps++];
-        step->node = node;
-        step->macs = tq_node_macs(node);
-        bind_types(p, step);
-        TQ_TRY(tq_engine_wrap(choose_kernel(engine, step), node));
-    }
-    return TQ_OK;
+    TQ_TRY(tq_phased_plan_make(p, &p->phased));
+    if (!p->phased)
+        return add_nodes(p);
+    tq_phased_plan_copy(p->phased);
+    return tq_phased_plan_add_steps(p->phased);
 }
 
 static void make_outputs(tq_plan *p)
@@ -245,6 +267,7 @@ tq_status tq_engine_create(const tq_graph *graph, const tq_type *input_types, in
     tq_plan p = { .engine = engine, .input_types = input_types, .n_inputs = n_inputs };
     const tq_status status = tq_guard(make_plan, &p);
     tq_plan_drop_fusions(&p);
+    tq_phased_plan_drop(p.phased);
     tq_arena_destroy(p.scratch);
     if (status) {
         tq_engine_destroy(engine);
@@ -264,6 +287,9 @@ void tq_engine_destroy(tq_engine *engine)
         if (kernel && kernel->release)
             kernel->release(engine->steps[i].state);
     }
+    for (int i = 0; i < engine->n_units; i++)
+        if (engine->units[i].sharded->release)
+            engine->units[i].sharded->release(engine->units[i].state);
     for (int i = 0; engine->slots && i < engine->n_slots; i++)
         tq_buffer_release(engine->slots[i].tensor.buffer);
     for (int i = 0; engine->results && i < engine->n_outputs; i++)

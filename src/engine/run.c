@@ -1,6 +1,6 @@
 /* Running a planned graph: bind the caller's inputs and the initialisers, then one step after the
  * other. */
-#include "engine/engine_internal.h"
+#include "engine/phases_internal.h"
 
 #include <string.h>
 #include <time.h>
@@ -75,6 +75,11 @@ static void run_step(tq_engine *engine, int index, uint64_t seed)
     if (step->skip)
         return;
     const double start = now();
+    if (step->phase) {
+        tq_phase_run(engine, step, mix(seed, (uint64_t)index));
+        step->seconds += now() - start;
+        return;
+    }
     const void **in = (const void **)step->run.in;
     void **out = (void **)step->run.out;
     for (int i = 0; i < step->run.n_in; i++)
@@ -157,6 +162,8 @@ const char *tq_engine_step(const tq_engine *engine, int i, const char **out_node
         *out_seconds = step->seconds;
     if (step->layer)
         return step->layer->kind->brief;
+    if (step->phase)
+        return "shards";
     return step->skip ? "alias" : step->kernel ? step->kernel->entry.brief : "reference";
 }
 

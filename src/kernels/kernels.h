@@ -1,6 +1,7 @@
 /* Door of the room of kernels: fused integer layers, which the engine puts in place of chains of
- * nodes of a true-quantised graph. Their codes lie with channels innermost. Every layer gives the
- * bits of the nodes it stands for. */
+ * nodes of a true-quantised graph, and the parts that float operators are made of, which it runs
+ * shard by shard of the batch. Every layer gives the bits of the nodes it stands for; so does every
+ * part that sums nothing. */
 #ifndef TQ_KERNELS_KERNELS_H
 #define TQ_KERNELS_KERNELS_H
 
@@ -113,6 +114,108 @@ tq_status tq_layer_pack_create(tq_layer **out_layer);
 tq_status tq_layer_unpack_create(tq_layer **out_layer);
 /** One layout to another. */
 tq_status tq_layer_move_create(tq_layer **out_layer);
+
+/* ---- float operators, shard by shard ------------------------------------------------------- */
+
+/** How a float value [n, c, ...] lies. */
+typedef enum tq_form {
+    TQ_FORM_PLAIN,   /* as ONNX lays it out */
+    TQ_FORM_BLOCKED, /* [n][blocks of channels][pixels][channels of a block], zeros past the last */
+    TQ_N_FORMS
+} tq_form;
+
+/** Channels of a block: what fills a register, and what oneDNN's convolutions like on this CPU; 0:
+ *  nothing runs shard by shard here. */
+int tq_block_size(void);
+/** Floats of one data point of a value [n, c, ...]. */
+int64_t tq_form_count(const tq_type *type, tq_form form);
+
+/** A run of elements of one data point, small enough for the nearest cache: pixels of one block of
+ *  channels, or any n elements of the plain form. Arrays by number of the operator's input and
+ *  output; NULL where that is no batch array. */
+typedef struct tq_tile {
+    int64_t n;      /* floats: pixels x block size, or elements */
+    int64_t block;  /* which block of channels; 0 in the plain form */
+    int width;      /* channels of a block; 1 in the plain form */
+    int n_channels; /* of the block that exist; 0 in the plain form */
+    const float *const *in;
+    float *const *out;
+    void *partial; /* of the shard; NULL: do not sum */
+    uint64_t seed; /* differs by step, node and tile */
+} tq_tile;
+
+/** Data points of one shard. */
+typedef struct tq_shard {
+    int64_t index, begin, n; /* begin .. begin + n - 1 of the batch */
+    int worker;
+    const float *const *in; /* at the shard's first data point */
+    float *const *out;
+    void *partial, *scratch; /* scratch: of the worker, aligned to 64 */
+} tq_shard;
+
+typedef enum tq_part_kind {
+    TQ_PART_TILE,   /* element by element: pieces of any size, in any order, again if need be */
+    TQ_PART_SAMPLE, /* data point by data point: a whole shard at once */
+    TQ_PART_BATCH   /* all shards at once, on the pool */
+} tq_part_kind;
+
+typedef enum tq_part_sum { TQ_SUM_NOTHING, TQ_SUM_F32, TQ_SUM_F64, TQ_SUM_JOIN } tq_part_sum;
+
+/** One of the parts that an operator is cut into: all before a sum over the batch, or all after. */
+typedef struct tq_shard_part {
+    tq_part_kind kind;
+    unsigned reads,
+        writes;      /* bit i: input i, output i, as batch arrays, where nothing else is said */
+    bool is_second;  /* needs what the part before it summed */
+    bool any_form;   /* TILE: works on the plain form too */
+    bool keeps_zero; /* TILE: makes 0 of 0, so that channels past the last stay 0 */
+    /** What it sums over the batch: an array for each shard, zeroed before, and added up in a fixed
+     *  tree; JOIN: joined by `join` in that order. */
+    tq_part_sum sums;
+    size_t (*partial_size)(const void *state); /* bytes of such an array */
+    void (*join)(const void *state, void *into, const void *from);
+    /** Before the shards, on the caller's thread; run->in and run->out hold all but batch arrays.
+     */
+    void (*begin)(void *state, const tq_op_run *run);
+    void (*tile)(const void *state, const tq_tile *tile);
+    size_t (*scratch_size)(const void *state); /* of a worker; may be NULL */
+    void (*sample)(const void *state, const tq_shard *shard);
+    /** BATCH: the whole arrays are in run->in and run->out; *total is the sum of shards
+     *  first .. last. */
+    void (*batch)(void *state, const tq_op_run *run, int64_t first, int64_t last, void *total);
+    /** After the shards: makes outputs that are no batch arrays. */
+    void (*finish)(void *state, const tq_op_run *run, const void *total);
+} tq_shard_part;
+
+enum { TQ_MAX_PARTS = 2 };
+
+/** What the parts of one node do with its inputs and outputs. */
+typedef struct tq_ports {
+    unsigned reads[TQ_MAX_PARTS],
+        writes[TQ_MAX_PARTS]; /* bit i: input i, output i, as batch arrays */
+    tq_form in[TQ_OP_MAX_NAMES], out[TQ_OP_MAX_NAMES]; /* of parts that are no tiles */
+} tq_ports;
+
+/** An operator that runs shard by shard. Batch arrays have the batch as their first axis. */
+typedef struct tq_sharded {
+    const char *op; /* its name; NULL: any that is accepted */
+    bool (*accepts)(const tq_op *op, const tq_op_run *shapes);
+    /** State, and what differs in `ports` from what the parts say. TQ_ERR_UNSUPPORTED: not this
+     * one. */
+    tq_status (*prepare)(const tq_op *op, const tq_op_run *shapes, tq_ports *ports,
+                         void **out_state);
+    void (*release)(void *state); /* may be NULL */
+    tq_shard_part parts[TQ_MAX_PARTS];
+    int n_parts;
+} tq_sharded;
+
+/** The first way to run the operator shard by shard that accepts these types; NULL: none. */
+tq_status tq_sharded_prepare(const tq_op *op, const tq_op_run *shapes, tq_ports *out_ports,
+                             const tq_sharded **out_sharded, void **out_state);
+
+/** A SAMPLE part that brings a value from one form to the other, input 0 to output 0. */
+tq_status tq_convert_prepare(const tq_type *type, tq_form from, tq_ports *out_ports,
+                             const tq_sharded **out_sharded, void **out_state);
 
 /** A loop of nothing but arithmetic, to find what a unit of the CPU does at most. */
 typedef struct tq_probe {

@@ -3,6 +3,7 @@
 #define TQ_OPS_OPS_H
 
 #include <truq/op.h>
+#include <truq/quant.h>
 
 /* ---- sets of dtypes, for tq_op_need_dtype ------------------------------------------------ */
 
@@ -103,6 +104,26 @@ tq_status tq_window_need_pads_inside(const tq_window *window);
 
 /** <Op>Grad(x, dy) -> dx: x and dy have one type, a float one. */
 tq_status tq_unary_infer_grad(tq_op_types *t);
+
+/* ---- FakeQuantize ---------------------------------------------------------------------------- */
+
+enum { TQ_FAKE_X, TQ_FAKE_PARAMS };
+
+/** A quantised tensor as [n_outer, n_channels, n_inner] with one grid per channel. */
+typedef struct tq_fake {
+    const tq_quantizer *quantizer;
+    tq_range range;
+    tq_rounding rounding;
+    int64_t n_outer, n_channels, n_inner;
+} tq_fake;
+
+/** Quantiser, range and rounding from attributes; TQ_ERR_NOT_FOUND, TQ_ERR_VALUE. */
+tq_status tq_fake_read(const tq_attrs *attrs, const tq_registry *registry, tq_fake *out);
+/** Fills the layout from the type of x (known) and attribute axis. */
+void tq_fake_layout(const tq_attrs *attrs, const tq_type *x, tq_fake *fake);
+/** Parameters of channel c; false when one is NaN (never observed). */
+bool tq_fake_params(const void *const *params, const tq_type *const *types, int n_params, int64_t c,
+                    float *out_params);
 
 /* ---- running ------------------------------------------------------------------------------- */
 

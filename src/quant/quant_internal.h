@@ -4,6 +4,9 @@
 
 #include <truq/quant.h>
 
+#include <float.h>
+#include <math.h>
+
 extern const tq_observer tq_observer_const, tq_observer_minmax, tq_observer_meanstd;
 
 /** Long arrays are taken in blocks of so many elements; sums run in so many lanes (lanes.c). */
@@ -58,6 +61,17 @@ static inline float tq_grid_hi(const tq_grid *g)
     return g->scale * tq_grid_level_hi(g);
 }
 
+/** The ends between which a gradient passes: they belong to the range and are a few ulp wide. The
+ *  weight that made the range, which may lie one rounding beyond scale * q_max, must learn (in
+ *  QuantLib the largest weight never does). */
+static inline float tq_pass_least(float lo)
+{
+    return lo - 4.0f * FLT_EPSILON * fabsf(lo);
+}
+static inline float tq_pass_most(float hi)
+{
+    return hi + 4.0f * FLT_EPSILON * fabsf(hi);
+}
 /** Straight-through: dx = dy where lo <= x <= hi, else 0. */
 void tq_pass_inside(float lo, float hi, int64_t n, const float *x, const float *dy, float *dx);
 /** Sums of dy over x <= lo and over x >= hi, in double, in an order that depends on n alone. */

@@ -4,9 +4,6 @@
  * off; so they need no library call and become vector code on any machine. */
 #include "quant/quant_internal.h"
 
-#include <float.h>
-#include <math.h>
-
 static const float magic = 0x1.8p23f;
 
 static inline float round_even(float v)
@@ -74,13 +71,10 @@ void tq_grid_snap(const tq_grid *grid, int64_t n, const float *x, float *y, uint
             y[i] = grid->scale * (float)tq_grid_level(grid, x[i], uniform(seed, i));
 }
 
-/* The ends belong to the range and are a few ulp wide: the weight that made the range, which may
- * lie one rounding beyond scale * q_max, must learn (in QuantLib the largest weight never does). */
 void tq_pass_inside(float lo, float hi, int64_t n, const float *restrict x,
                     const float *restrict dy, float *restrict dx)
 {
-    const float least = lo - 4.0f * FLT_EPSILON * fabsf(lo);
-    const float most = hi + 4.0f * FLT_EPSILON * fabsf(hi);
+    const float least = tq_pass_least(lo), most = tq_pass_most(hi);
     for (int64_t i = 0; i < n; i++) {
         const float v = x[i], g = dy[i]; /* both loads unconditional: the loop becomes vectors */
         dx[i] = (v < least) | (v > most) ? 0.0f : g;

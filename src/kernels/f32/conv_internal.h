@@ -8,20 +8,21 @@ enum { TQ_CONV_OUT = -1 };
 
 /** Which input of an operator plays which role; its output, TQ_CONV_OUT, plays the one computed. */
 typedef struct tq_conv_operator {
+    const char *name;
     tq_conv_role computes;
     int input[TQ_CONV_ROLES];
-    bool has_bias; /* optional input 2 */
-    /** Geometry; false if this is not a case for the kernel. */
-    bool (*read)(const tq_attrs *attrs, const tq_type *const types[TQ_CONV_ROLES],
-                 tq_conv_shape *out_shape);
+    bool has_bias;      /* optional input 2 */
+    bool is_transposed; /* the operator is a ConvTranspose or one of its gradients */
 } tq_conv_operator;
 
-/** True for f32 1d and 2d convolutions with elements. */
-bool tq_conv_operator_accepts(const tq_conv_operator *op, const tq_op_run *shapes);
-tq_status tq_conv_operator_prepare(const tq_conv_operator *op, const tq_op_run *shapes,
-                                   void **out_state);
-size_t tq_conv_operator_scratch_size(const tq_op_run *shapes, void *state);
-void tq_conv_operator_run(const tq_op_run *run, void *state);
-void tq_conv_operator_release(void *state);
+/** All six. */
+extern const tq_conv_operator tq_conv_operators[];
+enum { TQ_N_CONV_OPERATORS = 6 };
+
+/** Geometry of f32 1d and 2d convolutions with elements; false: this is not a case for oneDNN. */
+bool tq_conv_shape_read(const tq_conv_operator *op, const tq_op_run *shapes,
+                        tq_conv_shape *out_shape);
+/** Is there a bias, and does the product add it itself? */
+bool tq_conv_has_bias(const tq_conv_operator *op, const tq_op_run *shapes);
 
 #endif

@@ -1,44 +1,33 @@
-/* FakeQuantize with the quantisers whose forward snaps to the grid (pact, fixed), rounding half up:
+/* FakeQuantize with the quantisers whose forward snaps to the grid, rounding half up:
  *
  *   y = scale * floor(clip(x / scale, q_min - zero_point, q_max - zero_point) + 1/2)
  *
  * the bits of the quantiser's own loop, in wider vectors. x is seen as [n_outer, C, n_inner]. */
 #include "kernels/f32/loops_internal.h"
-
-#include <truq/quant.h>
+#include "ops/ops.h"
 
 #include <math.h>
-#include <string.h>
 
-enum { X, PARAMS };
+enum { X = TQ_FAKE_X, PARAMS = TQ_FAKE_PARAMS };
 
 typedef struct job {
     const tq_loops *loops;
     const tq_op_run *run;
-    const tq_quantizer *quantizer;
-    tq_range range;
+    tq_fake fake;
     int64_t n_channels, n_inner, per_piece, n_rows;
 } job;
-
-static tq_range read_range(const tq_attrs *attrs)
-{
-    return (tq_range){ .q_min = tq_attr_int(attrs, "q_min"),
-                       .n_levels = tq_attr_int(attrs, "n_levels"),
-                       .step = (int)tq_attr_int(attrs, "step"),
-                       .free_offset = tq_attr_int(attrs, "free_offset") != 0,
-                       .power_of_two = tq_attr_int(attrs, "power_of_two") != 0 };
-}
 
 /** All levels, zero point included, stay where the rounding of the loop is exact (2^22). */
 static bool accepts(const tq_op_run *run)
 {
-    const char *quantizer = tq_attr_string(run->attrs, "quantizer");
-    const tq_range range = read_range(run->attrs);
+    tq_fake fake;
+    const tq_status status = tq_fake_read(run->attrs, run->registry, &fake);
     const int64_t limit = 1 << 20;
-    return run->in_types[X]->dtype == TQ_F32 && tq_type_count(run->in_types[X]) > 0 &&
-           (!strcmp(quantizer, "pact") || !strcmp(quantizer, "fixed")) &&
-           !strcmp(tq_attr_string(run->attrs, "rounding"), "half-up") && range.step == 1 &&
-           range.q_min >= -limit && range.n_levels <= limit && tq_range_q_max(&range) <= limit;
+    const tq_range *range = &fake.range;
+    tq_status_drop(status);
+    return !status && run->in_types[X]->dtype == TQ_F32 && tq_type_count(run->in_types[X]) > 0 &&
+           fake.quantizer->snaps && fake.rounding == TQ_ROUND_HALF_UP && range->step == 1 &&
+           range->q_min >= -limit && range->n_levels <= limit && tq_range_q_max(range) <= limit;
 }
 
 static bool levels_are_exact(const tq_grid *grid)
@@ -50,12 +39,12 @@ static bool levels_are_exact(const tq_grid *grid)
 static void snap(const job *j, const float *params, int64_t n, const float *x, float *y)
 {
     tq_grid grid;
-    tq_quantizer_grid(j->quantizer, &j->range, TQ_ROUND_HALF_UP, params, &grid);
+    tq_quantizer_grid(j->fake.quantizer, &j->fake.range, TQ_ROUND_HALF_UP, params, &grid);
     if (levels_are_exact(&grid))
         j->loops->snap_half_up(n, x, grid.scale, (float)(grid.q_min - grid.zero_point),
                                (float)(grid.q_max - grid.zero_point), y);
     else
-        j->quantizer->forward(&grid, params, n, x, y, 0);
+        j->fake.quantizer->forward(&grid, params, n, x, y, 0);
 }
 
 /** Rows are runs of n_inner elements of one channel. */
@@ -67,12 +56,8 @@ static void run_piece(void *context, int64_t piece, int worker)
     for (int64_t row = piece * j->per_piece; row < end && row < j->n_rows; row++) {
         const int64_t at = row * j->n_inner, c = row % j->n_channels;
         float params[TQ_QUANTIZER_MAX_PARAMS];
-        bool observed = true;
-        for (int k = 0; k < j->quantizer->n_params; k++) {
-            const bool one = tq_type_count(j->run->in_types[PARAMS + k]) == 1;
-            params[k] = ((const float *)j->run->in[PARAMS + k])[one ? 0 : c];
-            observed &= !isnan(params[k]);
-        }
+        const bool observed = tq_fake_params(j->run->in + PARAMS, j->run->in_types + PARAMS,
+                                             j->fake.quantizer->n_params, c, params);
         const float *x = (const float *)j->run->in[X] + at;
         float *y = (float *)j->run->out[0] + at;
         if (observed)
@@ -89,9 +74,8 @@ static void run(const tq_op_run *run_, void *state)
     enum { PIECE = 16384 };
     const tq_type *x = run_->in_types[X];
     const int axis = (int)tq_attr_int(run_->attrs, "axis");
-    job j = { .loops = state, .run = run_, .range = read_range(run_->attrs), .n_channels = 1 };
-    j.quantizer = (const tq_quantizer *)(const void *)tq_registry_get(
-        run_->registry, TQ_KIND_QUANTIZER, tq_attr_string(run_->attrs, "quantizer"));
+    job j = { .loops = state, .run = run_, .n_channels = 1 };
+    tq_status_drop(tq_fake_read(run_->attrs, run_->registry, &j.fake));
     if (axis >= 0)
         j.n_channels = x->dims[axis];
     j.n_inner = tq_type_count_from(x, axis >= 0 ? axis + 1 : x->rank < 2 ? x->rank : 2);

@@ -3,6 +3,9 @@
  * registers. */
 #include "kernels/f32/loops_internal.h"
 
+#include <float.h>
+#include <math.h>
+
 typedef float f32x8 __attribute__((vector_size(32), aligned(4), may_alias));
 typedef double f64x8 __attribute__((vector_size(64)));
 
@@ -71,16 +74,46 @@ static void affine_grad(int64_t n, const float *restrict dy, const float *restri
     EACH(dx[i] = a * dy[i] + (b * (x[i] - mean) + c))
 }
 
-/* Adding and taking away 1.5 * 2^23 rounds to an integer, ties to even; v - r tells what was
- * rounded off. */
+/** tq_clipf where lo <= hi, as one minimum and one maximum; NaN stays. */
+static inline float clipped(float x, float lo, float hi)
+{
+    const float v = x < lo ? lo : x;
+    return v > hi ? hi : v;
+}
+
+/** x / scale, rounded as division rounds it: a division costs more than all else in a loop. With
+ * the reciprocal rounded to nearest the first correction is within one ulp, the second is the
+ * quotient (Markstein, IBM J. Res. Dev. 34, 1990, theorem 7), where nothing underflows. */
+static inline float divide(float x, float scale_, float reciprocal)
+{
+#ifdef __FMA__
+    const float q = x * reciprocal;
+    const float p = __builtin_fmaf(__builtin_fmaf(-q, scale_, x), reciprocal, q);
+    return __builtin_fmaf(__builtin_fmaf(-p, scale_, x), reciprocal, p);
+#else
+    (void)reciprocal;
+    return x / scale_;
+#endif
+}
+
+/** The level of v, lo <= v <= hi: adding and taking away 1.5 * 2^23 rounds to an integer, ties to
+ *  even; v - r tells what was rounded off. */
+static inline float round_half_up(float v)
+{
+    const float magic = 0x1.8p23f, r = (v + magic) - magic;
+    return r + (v - r == 0.5f ? 1.0f : 0.0f);
+}
+
+/* x is clipped first, so that the quotient of what is far off does not overflow. */
 static void snap_half_up(int64_t n, const float *restrict x, float scale_, float lo, float hi,
                          float *restrict y)
 {
-    const float magic = 0x1.8p23f;
-    for (int64_t i = 0; i < n; i++) {
-        const float v = tq_clipf(x[i] / scale_, lo, hi), r = (v + magic) - magic;
-        y[i] = scale_ * (r + (v - r == 0.5f ? 1.0f : 0.0f));
-    }
+    const float reciprocal = 1.0f / scale_, least = (lo - 1.0f) * scale_,
+                most = (hi + 1.0f) * scale_;
+    EACH({
+        const float v = divide(clipped(x[i], least, most), scale_, reciprocal);
+        y[i] = scale_ * round_half_up(clipped(v, lo, hi));
+    })
 }
 
 /** Folds the lanes, halves onto halves. */
@@ -131,6 +164,83 @@ static void sums(int64_t n, const float *a, const float *b, double out_sums[2])
     out_sums[1] = fold(&even_b);
 }
 
+typedef float f32x16 __attribute__((vector_size(64), aligned(4), may_alias));
+typedef int32_t i32x16 __attribute__((vector_size(64)));
+typedef int32_t i32x16u __attribute__((vector_size(64), aligned(4), may_alias));
+
+enum { WIDE = 16, GROUP = 4 * WIDE }; /* sums run in float over the 4 elements of a lane first */
+
+/** Adds a lane of 16 to the two halves of an array of double lanes. */
+static inline void widen(const f32x16 *v, f64x8 *even, f64x8 *odd)
+{
+    *even += __builtin_convertvector(((const f32x8 *)v)[0], f64x8);
+    *odd += __builtin_convertvector(((const f32x8 *)v)[1], f64x8);
+}
+
+static void pass(int64_t n, const float *restrict x, const float *restrict dy, float least,
+                 float most, float *restrict dx)
+{
+    EACH({
+        const float v = x[i], g = dy[i];
+        dx[i] = (v < least) | (v > most) ? 0.0f : g;
+    })
+}
+
+/** Sum of dy where x >= hi (is_upper) or x <= hi. */
+static double sum_beyond(int64_t n, const float *x, const float *dy, float end, bool is_upper)
+{
+    f64x8 even = { 0 }, odd = { 0 };
+    const float sign = is_upper ? 1.0f : -1.0f, bound = sign * end;
+    int64_t i = 0;
+    for (; i + GROUP <= n; i += GROUP) {
+        f32x16 four = { 0 };
+        for (int k = 0; k < GROUP; k += WIDE) {
+            const i32x16 is_beyond = sign * *(const f32x16 *)(x + i + k) >= bound;
+            four += (f32x16)(*(const i32x16u *)(dy + i + k) & is_beyond);
+        }
+        widen(&four, &even, &odd);
+    }
+    even += odd;
+    double rest = fold(&even);
+    for (; i < n; i++)
+        rest += sign * x[i] >= bound ? (double)dy[i] : 0.0;
+    return rest;
+}
+
+static void pass_inside(int64_t n, const float *restrict x, const float *restrict dy,
+                        const float ends[4], float *restrict dx, double *sums_)
+{
+    const float lo = ends[TQ_PASS_LO], hi = ends[TQ_PASS_HI];
+    pass(n, x, dy, ends[TQ_PASS_LEAST], ends[TQ_PASS_MOST], dx);
+    if (sums_ && lo > -FLT_MAX)
+        sums_[0] += sum_beyond(n, x, dy, lo, false);
+    if (sums_ && hi < FLT_MAX)
+        sums_[1] += sum_beyond(n, x, dy, hi, true);
+}
+
+static void step_grad(int64_t n, const float *restrict x, const float *restrict dy, float scale_,
+                      float lo, float hi, float *restrict dx, double *sum_)
+{
+    const float reciprocal = 1.0f / scale_, least = (lo - 1.0f) * scale_,
+                most = (hi + 1.0f) * scale_;
+    enum { BLOCK = 512 };
+    float terms[BLOCK];
+    for (int64_t begin = 0; begin < n; begin += BLOCK) {
+        const int64_t length = n - begin < BLOCK ? n - begin : BLOCK;
+        for (int64_t i = 0; i < length; i++) {
+            const float g = dy[begin + i], x_i = clipped(x[begin + i], least, most);
+            const float v = divide(x_i, scale_, reciprocal), w = clipped(v, lo, hi);
+            const float off = round_half_up(w) - v;
+            const float t = w == v ? off : w; /* at the ends both are w */
+            const float inside = (v > lo) & (v < hi) ? g : 0.0f;
+            terms[i] = g * (v > lo ? v < hi ? t : w : w);
+            dx[begin + i] = inside;
+        }
+        if (sum_)
+            *sum_ += sum(length, terms);
+    }
+}
+
 const tq_loops TQ_LOOPS_SET = {
     .name = TQ_LOOPS_NAME,
     .needs = TQ_LOOPS_NEEDS,
@@ -147,4 +257,6 @@ const tq_loops TQ_LOOPS_SET = {
     .affine = affine,
     .affine_grad = affine_grad,
     .snap_half_up = snap_half_up,
+    .pass_inside = pass_inside,
+    .step_grad = step_grad,
 };

@@ -29,10 +29,21 @@ typedef struct tq_loops {
     void (*affine_grad)(int64_t n, const float *dy, const float *x, const float p[4], float *dx);
     /** y = scale * floor(clip(x / scale, lo, hi) + 1/2), |lo|, |hi| <= 2^22. */
     void (*snap_half_up)(int64_t n, const float *x, float scale, float lo, float hi, float *y);
+    /** dx = dy where least <= x <= most, else 0. Adds dy over x <= lo to sums[0] (none at -inf),
+     *  over x >= hi to sums[1]; sums may be NULL. */
+    void (*pass_inside)(int64_t n, const float *x, const float *dy, const float ends[4], float *dx,
+                        double *sums);
+    /** With v = x / scale: dx = dy where lo < v < hi, else 0; adds dy * (round(v) - v inside, lo
+     *  below, hi above) to *sum, which may be NULL, halves rounded up. */
+    void (*step_grad)(int64_t n, const float *x, const float *dy, float scale, float lo, float hi,
+                      float *dx, double *sum);
 } tq_loops;
 
 /** Best first; the last needs nothing. */
 extern const tq_loops *const tq_loops_variants[];
+/** Of pass_inside's ends. */
+enum { TQ_PASS_LEAST, TQ_PASS_MOST, TQ_PASS_LO, TQ_PASS_HI };
+
 /** The first one this CPU has. */
 const tq_loops *tq_loops_best(void);
 

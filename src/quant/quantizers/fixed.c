@@ -47,12 +47,35 @@ static void forward(const tq_grid *grid_, const float *params, int64_t n, const 
     tq_grid_snap(grid_, n, x, y, seed);
 }
 
+static float half_step(const tq_grid *grid_)
+{
+    return 0.5f * (float)grid_->step * grid_->scale;
+}
+
 static void backward(const tq_grid *grid_, const tq_range *range, const float *params, int64_t n,
                      const float *x, const float *dy, float *dx, double *dparams)
 {
     (void)range, (void)params, (void)dparams;
-    const float half = 0.5f * (float)grid_->step * grid_->scale;
+    const float half = half_step(grid_);
     tq_pass_inside(tq_grid_lo(grid_) - half, tq_grid_hi(grid_) + half, n, x, dy, dx);
+}
+
+static bool plan_gradient(const tq_grid *grid_, const tq_range *range, const float *params,
+                          tq_gradient_plan *out_plan)
+{
+    (void)range, (void)params;
+    const float half = half_step(grid_);
+    *out_plan = (tq_gradient_plan){ .least = tq_pass_least(tq_grid_lo(grid_) - half),
+                                    .most = tq_pass_most(tq_grid_hi(grid_) + half),
+                                    .lo = -INFINITY,
+                                    .hi = INFINITY };
+    return true;
+}
+
+static void end_gradient(const tq_range *range, const float *params, int64_t n_all,
+                         const double sums[2], double *dparams)
+{
+    (void)range, (void)params, (void)n_all, (void)sums, (void)dparams;
 }
 
 const tq_quantizer tq_quantizer_fixed = {
@@ -65,4 +88,7 @@ const tq_quantizer tq_quantizer_fixed = {
     .trainable = trainable,
     .forward = forward,
     .backward = backward,
+    .snaps = true,
+    .plan_gradient = plan_gradient,
+    .end_gradient = end_gradient,
 };

@@ -58,6 +58,11 @@ static void backward_block(const tq_grid *grid_, int64_t n, const float *x, cons
     }
 }
 
+static double damping(const tq_range *range, int64_t n)
+{
+    return 1.0 / sqrt((double)n * fmax((double)tq_range_q_max(range), 1.0));
+}
+
 /* The damping counts the elements of one call: FakeQuantizeGrad calls once a channel, or once a
  * shard of a fixed number of them. */
 static void backward(const tq_grid *grid_, const tq_range *range, const float *params, int64_t n,
@@ -71,9 +76,25 @@ static void backward(const tq_grid *grid_, const tq_range *range, const float *p
         backward_block(grid_, length, x + i, dy + i, dx + i, terms);
         tq_lanes_add(lanes, length, terms);
     }
-    const double q_most = fmax((double)tq_range_q_max(range), 1.0);
     if (n > 0)
-        dparams[SCALE] += tq_lanes_sum(lanes) / sqrt((double)n * q_most);
+        dparams[SCALE] += tq_lanes_sum(lanes) * damping(range, n);
+}
+
+static bool plan_gradient(const tq_grid *grid_, const tq_range *range, const float *params,
+                          tq_gradient_plan *out_plan)
+{
+    (void)range, (void)params;
+    *out_plan = (tq_gradient_plan){ .is_step = true,
+                                    .lo = tq_grid_level_lo(grid_),
+                                    .hi = tq_grid_level_hi(grid_) };
+    return grid_->rounding == TQ_ROUND_HALF_UP && grid_->step == 1;
+}
+
+static void end_gradient(const tq_range *range, const float *params, int64_t n_all,
+                         const double sums[2], double *dparams)
+{
+    (void)params;
+    dparams[SCALE] += sums[0] * damping(range, n_all);
 }
 
 const tq_quantizer tq_quantizer_lsq = {
@@ -86,4 +107,7 @@ const tq_quantizer tq_quantizer_lsq = {
     .trainable = trainable,
     .forward = forward,
     .backward = backward,
+    .snaps = true,
+    .plan_gradient = plan_gradient,
+    .end_gradient = end_gradient,
 };

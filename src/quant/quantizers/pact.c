@@ -102,23 +102,47 @@ static void forward(const tq_grid *grid_, const float *params, int64_t n, const 
     tq_grid_snap(grid_, n, x, y, seed);
 }
 
+/** The bounds' gradients from the sums of dy at or beyond the lower and the upper end. */
+static void end_gradient(const tq_range *range, const float *params, int64_t n_all,
+                         const double sums[2], double *dparams)
+{
+    (void)n_all;
+    const double below = sums[0], above = sums[1];
+    const double q_min = (double)range->q_min, q_max = (double)tq_range_q_max(range);
+    if (range->free_offset) {
+        dparams[CLIP_LO] += below;
+        dparams[CLIP_HI] += above;
+    } else if (decider(range, params) == CLIP_LO) {
+        dparams[CLIP_LO] += below + (q_max != 0.0 ? above * (q_max / q_min) : 0.0);
+    } else {
+        dparams[CLIP_HI] += above + (q_min != 0.0 ? below * (q_min / q_max) : 0.0);
+    }
+}
+
+/** An end at code 0 stays there whatever the bound: what lies beyond it is not summed. */
+static bool plan_gradient(const tq_grid *grid_, const tq_range *range, const float *params,
+                          tq_gradient_plan *out_plan)
+{
+    const float lo = tq_grid_lo(grid_), hi = tq_grid_hi(grid_);
+    const bool is_free = range->free_offset;
+    const int k = is_free ? -1 : decider(range, params);
+    *out_plan = (tq_gradient_plan){
+        .least = tq_pass_least(lo),
+        .most = tq_pass_most(hi),
+        .lo = k == CLIP_HI && range->q_min == 0 ? -INFINITY : lo,
+        .hi = k == CLIP_LO && tq_range_q_max(range) == 0 ? INFINITY : hi,
+    };
+    return true;
+}
+
 static void backward(const tq_grid *grid_, const tq_range *range, const float *params, int64_t n,
                      const float *x, const float *dy, float *dx, double *dparams)
 {
     const float lo = tq_grid_lo(grid_), hi = tq_grid_hi(grid_);
-    double below, above;
+    double sums[2];
     tq_pass_inside(lo, hi, n, x, dy, dx);
-    tq_sum_outside(lo, hi, n, x, dy, &below, &above);
-    if (range->free_offset) {
-        dparams[CLIP_LO] += below;
-        dparams[CLIP_HI] += above;
-        return;
-    }
-    const double q_min = (double)range->q_min, q_max = (double)tq_range_q_max(range);
-    if (decider(range, params) == CLIP_LO)
-        dparams[CLIP_LO] += below + (q_max != 0.0 ? above * (q_max / q_min) : 0.0);
-    else
-        dparams[CLIP_HI] += above + (q_min != 0.0 ? below * (q_min / q_max) : 0.0);
+    tq_sum_outside(lo, hi, n, x, dy, &sums[0], &sums[1]);
+    end_gradient(range, params, n, sums, dparams);
 }
 
 const tq_quantizer tq_quantizer_pact = {
@@ -134,4 +158,7 @@ const tq_quantizer tq_quantizer_pact = {
     .trainable = trainable,
     .forward = forward,
     .backward = backward,
+    .snaps = true,
+    .plan_gradient = plan_gradient,
+    .end_gradient = end_gradient,
 };

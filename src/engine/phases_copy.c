@@ -1,0 +1,178 @@
+/* What lies in memory between phases and what is made again, and the order of items in a phase.
+ *
+ * An elementwise array that a later phase reads is made again there if all that it is made of is
+ * there then anyway; else it is stored. Items of a phase have levels: a part on samples comes one
+ * level after what it reads, tiles of one shape on one level share a loop. A tile that reads what a
+ * loop before it made, and did not write down, makes it again too. */
+#include "engine/phases_internal.h"
+
+static bool is_tile(const tq_phased_plan *p, int item)
+{
+    return tq_part_of(p, &p->items[item])->kind == TQ_PART_TILE;
+}
+
+/* ---- what is stored
+ * ------------------------------------------------------------------------------
+ */
+
+/** Can the array be made in a phase up to `until` from what is stored until then anyway? */
+static bool can_make_again(const tq_phased_plan *p, int array, int until)
+{
+    const tq_item *maker = &p->items[p->arrays[array].maker];
+    if (!is_tile(p, p->arrays[array].maker))
+        return false;
+    for (int i = 0; i < p->units[maker->unit].run.n_in; i++) {
+        const tq_array *from = maker->in[i] < 0 ? NULL : &p->arrays[maker->in[i]];
+        if (!from || from->maker < 0)
+            continue;
+        if (from->is_stored ? from->last_use < until : !can_make_again(p, maker->in[i], until))
+            return false;
+    }
+    return true;
+}
+
+/** Arrays are in order of making, so what one is made of is decided before it. */
+static void choose_stored(tq_phased_plan *p)
+{
+    for (int i = 0; i < p->n_arrays; i++) {
+        tq_array *a = &p->arrays[i];
+        if (a->maker < 0)
+            continue;
+        a->is_stored =
+            a->for_whole || (a->last_use > a->phase && !can_make_again(p, i, a->last_use));
+    }
+}
+
+/* ---- copies ------------------------------------------------------------------------------------
+ */
+
+/** Copies of one phase: array `from` at a level is array `to`. */
+typedef struct copies {
+    tq_phased_plan *p;
+    int phase, n;
+    size_t capacity;
+    struct copy {
+        int from, level, to;
+    } * all;
+} copies;
+
+static void append(copies *c, int item)
+{
+    tq_item_list *list = &c->p->phases[c->phase];
+    TQ_PUSH(c->p->plan->scratch, list->items, list->n, list->capacity, item);
+}
+
+/** In memory, or in the worker's, for all that come later in this phase. */
+static bool is_written_down(const tq_phased_plan *p, int array)
+{
+    const tq_array *a = &p->arrays[array];
+    return a->maker < 0 || a->is_stored || a->is_out_of_tile || !is_tile(p, a->maker);
+}
+
+static int array_at_level(copies *c, int array, int level);
+
+static int copy_at_level(copies *c, int array, int level)
+{
+    tq_phased_plan *p = c->p;
+    for (int i = 0; i < c->n; i++)
+        if (c->all[i].from == array && c->all[i].level == level)
+            return c->all[i].to;
+    const tq_item maker = p->items[p->arrays[array].maker];
+    const int item = tq_phased_add_item(p, maker.unit, maker.part, c->phase);
+    p->items[item].is_copy = true;
+    p->items[item].level = level;
+    for (int i = 0; i < p->units[maker.unit].run.n_in; i++)
+        if (maker.in[i] >= 0) {
+            const int in = array_at_level(c, maker.in[i], level);
+            p->items[item].in[i] = in;
+        }
+    const int to =
+        tq_phased_add_array(p, p->arrays[array].value, p->arrays[array].form, item, c->phase);
+    for (int i = 0; i < p->units[maker.unit].run.n_out; i++)
+        if (maker.out[i] == array)
+            p->items[item].out[i] = to;
+    append(c, item);
+    TQ_PUSH(p->plan->scratch, c->all, c->n, c->capacity, ((struct copy){ array, level, to }));
+    return to;
+}
+
+/** The array as a tile at `level` of this phase reads it. */
+static int array_at_level(copies *c, int array, int level)
+{
+    const tq_array *a = &c->p->arrays[array];
+    const bool is_here = a->maker >= 0 && a->phase == c->phase;
+    if (is_here ? c->p->items[a->maker].level == level || is_written_down(c->p, array)
+                : a->maker < 0 || a->is_stored)
+        return array;
+    return copy_at_level(c, array, level);
+}
+
+/** The array as a part on samples reads it, one level later. */
+static int array_for_samples(copies *c, int array, int level)
+{
+    tq_array *a = &c->p->arrays[array];
+    if (a->maker < 0 || (a->phase != c->phase && a->is_stored))
+        return array;
+    const int from = a->phase == c->phase ? array : copy_at_level(c, array, level - 1);
+    c->p->arrays[from].is_out_of_tile = true;
+    return from;
+}
+
+/* ---- levels ------------------------------------------------------------------------------------
+ */
+
+static bool have_one_shape(const tq_phased_plan *p, int array, int other)
+{
+    return p->arrays[array].form == p->arrays[other].form &&
+           tq_type_equal(tq_array_type(p, array), tq_array_type(p, other));
+}
+
+static int level_of(const tq_phased_plan *p, const tq_item *item)
+{
+    const bool tile = tq_part_of(p, item)->kind == TQ_PART_TILE;
+    int level = 0, first = -1;
+    for (int i = 0; i < p->units[item->unit].run.n_in; i++) {
+        if (item->in[i] < 0)
+            continue;
+        first = first < 0 ? item->in[i] : first;
+        const tq_array *a = &p->arrays[item->in[i]];
+        int least = 0;
+        if (a->maker >= 0 && a->phase == item->phase)
+            least = p->items[a->maker].level +
+                    !(tile && is_tile(p, a->maker) && have_one_shape(p, item->in[i], first));
+        else if (a->maker >= 0 && !a->is_stored)
+            least = !tile;
+        level = least > level ? least : level;
+    }
+    return level;
+}
+
+static void add_item(copies *c, int index)
+{
+    tq_phased_plan *p = c->p;
+    const int level = p->items[index].level = level_of(p, &p->items[index]);
+    const bool tile = is_tile(p, index);
+    for (int i = 0; i < p->units[p->items[index].unit].run.n_in; i++) {
+        const int array = p->items[index].in[i];
+        if (array < 0)
+            continue;
+        const int in = tile ? array_at_level(c, array, level) : array_for_samples(c, array, level);
+        p->items[index].in[i] = in; /* copies make the list grow */
+    }
+    append(c, index);
+}
+
+/* Makers stay as they were planned while copies are taken of them, so phases are done from the last
+ * to the first: copies of a phase only ask for makers in phases before it, or in it. */
+void tq_phased_plan_copy(tq_phased_plan *p)
+{
+    const int n_items = p->n_items;
+    p->phases = TQ_NEW_N(p->plan->scratch, tq_item_list, p->n_phases + 1);
+    choose_stored(p);
+    for (int phase = p->n_phases; phase-- > 0;) {
+        copies c = { .p = p, .phase = phase };
+        for (int i = 0; i < n_items; i++)
+            if (p->items[i].phase == phase)
+                add_item(&c, i);
+    }
+}

@@ -1,0 +1,244 @@
+/* Running a phase: what its parts prepare, then shard after shard, then what they sum. */
+#include "base/base.h"
+#include "engine/phases_internal.h"
+
+#include <string.h>
+
+enum { SUM_CHUNK = 4096 };
+
+typedef struct job {
+    tq_engine *engine;
+    const tq_phase *phase;
+    uint64_t seed;
+} job;
+
+static char *slot_data(const tq_engine *engine, int slot)
+{
+    return engine->slots[slot].tensor.data;
+}
+
+/* ---- before and after the shards --------------------------------------------------------------
+ */
+
+/** Points the run's arrays at the slots that lie in the plain form. */
+static void bind(const tq_engine *engine, tq_work *w)
+{
+    const void **in = (const void **)w->run.in;
+    void **out = (void **)w->run.out;
+    for (int i = 0; i < w->run.n_in; i++) {
+        const tq_slot *slot = w->in_slots[i] < 0 ? NULL : &engine->slots[w->in_slots[i]];
+        in[i] = slot && slot->place != TQ_PLACE_NOWHERE ? slot->tensor.data : NULL;
+    }
+    for (int i = 0; i < w->run.n_out; i++) {
+        const tq_slot *slot = w->out_slots[i] < 0 ? NULL : &engine->slots[w->out_slots[i]];
+        out[i] = slot && slot->place != TQ_PLACE_NOWHERE ? slot->tensor.data : NULL;
+    }
+}
+
+static void begin(const job *j)
+{
+    for (int i = 0; i < j->phase->n_works; i++) {
+        tq_work *w = &j->phase->works[i];
+        bind(j->engine, w);
+        if (w->begins && w->part->begin)
+            w->part->begin(w->state, &w->run);
+        if (w->partial >= 0 && w->part->kind == TQ_PART_TILE)
+            memset(slot_data(j->engine, w->partial), 0,
+                   w->partial_size * (size_t)j->phase->n_shards);
+    }
+}
+
+typedef struct sum_job {
+    char *partials;
+    size_t size;
+    int64_t n_shards;
+} sum_job;
+
+static void sum_chunk(void *context, int64_t i, int worker)
+{
+    (void)worker;
+    const sum_job *j = context;
+    const int64_t n = (int64_t)(j->size / sizeof(float)), first = i * SUM_CHUNK;
+    const int64_t count = n - first < SUM_CHUNK ? n - first : SUM_CHUNK;
+    tq_tree_sum((float *)(void *)j->partials + first, j->n_shards, count, n);
+}
+
+/** The tree of tq_tree_sum, with the part's own way to join. */
+static void join_partials(const tq_work *w, char *partials, int64_t n)
+{
+    for (int64_t step = 1; step < n; step *= 2)
+        for (int64_t i = 0; i + step < n; i += 2 * step)
+            w->part->join(w->state, partials + (size_t)i * w->partial_size,
+                          partials + (size_t)(i + step) * w->partial_size);
+}
+
+static void sum_partials(const job *j, const tq_work *w, char *partials)
+{
+    const int64_t n = j->phase->n_shards;
+    sum_job sum = { partials, w->partial_size, n };
+    const int64_t count = (int64_t)(w->partial_size / sizeof(double));
+    if (w->part->sums == TQ_SUM_F64)
+        tq_tree_sum_f64((double *)(void *)partials, n, count, count);
+    else if (w->part->sums == TQ_SUM_F32)
+        tq_parallel_for(j->engine->options.pool, (2 * count + SUM_CHUNK - 1) / SUM_CHUNK, sum_chunk,
+                        &sum);
+    else
+        join_partials(w, partials, n);
+}
+
+static void finish(const job *j)
+{
+    for (int i = 0; i < j->phase->n_works; i++) {
+        tq_work *w = &j->phase->works[i];
+        if (w->partial < 0)
+            continue;
+        char *partials = slot_data(j->engine, w->partial);
+        sum_partials(j, w, partials);
+        if (w->part->finish)
+            w->part->finish(w->state, &w->run, partials);
+    }
+}
+
+/* ---- one shard
+ * ------------------------------------------------------------------------------------
+ */
+
+/** Where one worker is. */
+typedef struct at {
+    const job *job;
+    int64_t shard, begin, n;
+    int worker;
+    char *scratch;
+} at;
+
+/** The operand's first float of data point `sample` of the shard. */
+static float *data_of(const at *a, const tq_operand *o, int64_t sample)
+{
+    switch (o->place) {
+    case TQ_OPERAND_SLOT:
+        return (float *)(void *)slot_data(a->job->engine, o->slot) +
+               (a->begin + sample) * o->stride;
+    case TQ_OPERAND_SCRATCH:
+        return (float *)(void *)(a->scratch + o->offset) + sample * o->stride;
+    case TQ_OPERAND_BUFFER:
+    case TQ_OPERAND_NONE:
+        break;
+    }
+    return NULL;
+}
+
+static void *partial_of(const at *a, const tq_work *w)
+{
+    return w->partial < 0
+               ? NULL
+               : slot_data(a->job->engine, w->partial) + (size_t)a->shard * w->partial_size;
+}
+
+static void run_samples(const at *a, const tq_work *w)
+{
+    const float *in[TQ_OP_MAX_NAMES];
+    float *out[TQ_OP_MAX_NAMES];
+    for (int i = 0; i < w->run.n_in; i++)
+        in[i] = data_of(a, &w->in[i], 0);
+    for (int i = 0; i < w->run.n_out; i++)
+        out[i] = data_of(a, &w->out[i], 0);
+    w->part->sample(w->state, &(tq_shard){ .index = a->shard,
+                                           .begin = a->begin,
+                                           .n = a->n,
+                                           .worker = a->worker,
+                                           .in = in,
+                                           .out = out,
+                                           .partial = partial_of(a, w),
+                                           .scratch = a->scratch + a->job->phase->buffers_offset });
+}
+
+/** Where a tile lies: `offset` floats from the start of its data point. */
+typedef struct spot {
+    int64_t sample, block, offset, n;
+    uint64_t index;
+} spot;
+
+static float *tile_data(const at *a, const tq_operand *o, const spot *s)
+{
+    if (o->place == TQ_OPERAND_BUFFER)
+        return (float *)(void *)(a->scratch + a->job->phase->buffers_offset + o->offset);
+    float *data = data_of(a, o, s->sample);
+    return data ? data + s->offset : NULL;
+}
+
+static void clear_missing(float *x, int64_t n, int64_t block, int n_channels)
+{
+    for (int64_t i = 0; i < n; i += block)
+        for (int64_t c = n_channels; c < block; c++)
+            x[i + c] = 0.0f;
+}
+
+static void run_tile(const at *a, const tq_phase_stage *stage, const spot *s)
+{
+    const float *in[TQ_OP_MAX_NAMES];
+    float *out[TQ_OP_MAX_NAMES];
+    const int64_t left = stage->n_channels - s->block * stage->block;
+    const int n_channels = (int)(left < stage->block ? left : stage->block);
+    tq_tile tile = {
+        .n = s->n, .block = s->block, .width = (int)stage->block, .in = in, .out = out
+    };
+    tile.n_channels = stage->n_channels > 0 ? n_channels : 0;
+    for (int k = 0; k < stage->n_works; k++) {
+        const tq_work *w = stage->works[k];
+        for (int i = 0; i < w->run.n_in; i++)
+            in[i] = tile_data(a, &w->in[i], s);
+        for (int i = 0; i < w->run.n_out; i++)
+            out[i] = tile_data(a, &w->out[i], s);
+        tile.partial = partial_of(a, w);
+        tile.seed = (a->job->seed ^ w->seed) + s->index * UINT64_C(0x9e3779b97f4a7c15);
+        w->part->tile(w->state, &tile);
+        for (int i = 0; w->is_masked && n_channels < stage->block && i < w->run.n_out; i++)
+            if (out[i])
+                clear_missing(out[i], s->n, stage->block, n_channels);
+    }
+}
+
+static void run_tiles(const at *a, const tq_phase_stage *stage)
+{
+    const int64_t n_tiles = (stage->n_pixels + stage->tile_pixels - 1) / stage->tile_pixels;
+    for (int64_t sample = 0; sample < a->n; sample++)
+        for (int64_t block = 0; block < stage->n_blocks; block++)
+            for (int64_t t = 0; t < n_tiles; t++) {
+                int64_t begin, end;
+                tq_shard_range(stage->n_pixels, n_tiles, t, &begin, &end);
+                const spot s = {
+                    .sample = sample,
+                    .block = block,
+                    .offset = (block * stage->n_pixels + begin) * stage->block,
+                    .n = (end - begin) * stage->block,
+                    .index =
+                        (uint64_t)(((a->begin + sample) * stage->n_blocks + block) * n_tiles + t)
+                };
+                run_tile(a, stage, &s);
+            }
+}
+
+static void run_shard(void *context, int64_t shard, int worker)
+{
+    const job *j = context;
+    at a = { .job = j, .shard = shard, .worker = worker };
+    int64_t end;
+    tq_shard_range(j->phase->batch, j->phase->n_shards, shard, &a.begin, &end);
+    a.n = end - a.begin;
+    a.scratch = (char *)tq_buffer_data(j->engine->scratch) + (size_t)worker * j->phase->worker_size;
+    for (int i = 0; i < j->phase->n_stages; i++) {
+        const tq_phase_stage *stage = &j->phase->stages[i];
+        if (stage->is_tiles)
+            run_tiles(&a, stage);
+        else
+            run_samples(&a, stage->works[0]);
+    }
+}
+
+void tq_phase_run(tq_engine *engine, tq_step *step, uint64_t seed)
+{
+    job j = { .engine = engine, .phase = step->phase, .seed = seed };
+    begin(&j);
+    tq_parallel_for(engine->options.pool, j.phase->n_shards, run_shard, &j);
+    finish(&j);
+}

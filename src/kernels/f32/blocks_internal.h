@@ -1,0 +1,41 @@
+/* Inner loops over tiles of the blocked form: `n` pixels of one block of channels, with a factor
+ * for each channel where an argument is called [block]. One set for each level of the CPU; the
+ * block is as wide as its registers. No loop fuses a multiplication with an addition. */
+#ifndef TQ_KERNELS_F32_BLOCKS_INTERNAL_H
+#define TQ_KERNELS_F32_BLOCKS_INTERNAL_H
+
+#include <truq/op.h>
+
+enum { TQ_MAX_BLOCK = 16 };
+
+typedef struct tq_blocks {
+    const char *name;
+    unsigned needs;
+    int block;
+    /** y = (x - mean) * k + b; mean, k, b: [block]. */
+    void (*affine)(int64_t n, const float *x, const float *mean, const float *k, const float *b,
+                   float *y);
+    /** dx = a * dy + (b * (x - mean) + c); mean, a, b, c: [block]. */
+    void (*affine_grad)(int64_t n, const float *dy, const float *x, const float *mean,
+                        const float *a, const float *b, const float *c, float *dx);
+    /** y = k * x; k: [block]. */
+    void (*scale)(int64_t n, const float *x, const float *k, float *y);
+    /** y = x + b; b: [block]. */
+    void (*shift)(int64_t n, const float *x, const float *b, float *y);
+    /** sums[c] += x, in double; [block]. */
+    void (*sum)(int64_t n, const float *x, double *sums);
+    /** sums[c] += a, sums[block + c] += a * b, in double; [2 x block]. */
+    void (*sums)(int64_t n, const float *a, const float *b, double *sums);
+    /** Largest of n_taps pixels, NaN before numbers. */
+    void (*max_pixel)(int64_t n_taps, const float *const *taps, float *y);
+    /** Plain planes, `plane` floats apart, to n pixels of a block, and back; `n_channels` exist. */
+    void (*gather)(int64_t n, int n_channels, int64_t plane, const float *x, float *y);
+    void (*scatter)(int64_t n, int n_channels, int64_t plane, const float *x, float *y);
+} tq_blocks;
+
+/** Widest first; ends with NULL. */
+extern const tq_blocks *const tq_blocks_variants[];
+/** The first one this CPU has; NULL: none. */
+const tq_blocks *tq_blocks_best(void);
+
+#endif
