@@ -136,7 +136,10 @@ TQ_API void tq_statistics_merge(tq_statistics *into, const tq_statistics *from);
 typedef struct tq_observer {
     tq_entry entry;        /* "minmax", "meanstd", "const" */
     tq_status (*range)(const tq_statistics *s, const tq_init *init, double *out_a, double *out_b);
+    bool extremes_only;    /* reads n, n_bad, min and max alone: mean and m2 need not be known */
 } tq_observer;
+/** Does the range follow from n, n_bad, min and max alone? */
+TQ_API bool tq_init_is_extremes(const tq_init *init);
 TQ_API tq_status tq_init_range(const tq_init *init, const tq_statistics *s, double *out_a, double *out_b);
 
 /* ---- requantisation --------------------------------------------------------------------- */

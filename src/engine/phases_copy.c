@@ -38,8 +38,8 @@ static void choose_stored(tq_phased_plan *p)
         tq_array *a = &p->arrays[i];
         if (a->maker < 0)
             continue;
-        a->is_stored =
-            a->for_whole || (a->last_use > a->phase && !can_make_again(p, i, a->last_use));
+        a->is_stored = a->for_whole || a->for_batch ||
+                       (a->last_use > a->phase && !can_make_again(p, i, a->last_use));
     }
 }
 
@@ -107,14 +107,16 @@ static int array_at_level(copies *c, int array, int level)
     return copy_at_level(c, array, level);
 }
 
-/** The array as a part on samples reads it, one level later. */
-static int array_for_samples(copies *c, int array, int level)
+/** The array as a part on samples reads it, one level later; one on all shards reads from memory.
+ */
+static int array_for_samples(copies *c, int array, int level, bool is_batch)
 {
     tq_array *a = &c->p->arrays[array];
     if (a->maker < 0 || (a->phase != c->phase && a->is_stored))
         return array;
     const int from = a->phase == c->phase ? array : copy_at_level(c, array, level - 1);
     c->p->arrays[from].is_out_of_tile = true;
+    c->p->arrays[from].is_stored = c->p->arrays[from].is_stored || is_batch;
     return from;
 }
 
@@ -156,7 +158,10 @@ static void add_item(copies *c, int index)
         const int array = p->items[index].in[i];
         if (array < 0)
             continue;
-        const int in = tile ? array_at_level(c, array, level) : array_for_samples(c, array, level);
+        const int in =
+            tile ? array_at_level(c, array, level)
+                 : array_for_samples(c, array, level,
+                                     tq_part_of(p, &p->items[index])->kind == TQ_PART_BATCH);
         p->items[index].in[i] = in; /* copies make the list grow */
     }
     append(c, index);

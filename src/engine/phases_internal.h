@@ -39,6 +39,7 @@ typedef struct tq_array {
     int phase;           /* that makes it; of a whole node: the one after */
     int last_use;        /* last phase that reads it, copies apart */
     bool for_whole;      /* a whole node or the caller reads it */
+    bool for_batch;      /* in its own phase a part reads it on all shards */
     bool is_stored;      /* lies in memory between phases */
     bool is_out_of_tile; /* read by other than tiles of its own stage */
     int slot;            /* if stored */

@@ -321,7 +321,9 @@ static void fill_work(tq_phased_plan *p, tq_item *item, size_t buffer_size, tq_w
     }
     if (sums(p, item)) {
         w->partial_size = round_up(part->partial_size(unit->state));
-        w->partial = add_slot(engine, w->partial_size * (size_t)engine->options.n_shards);
+        w->partial = add_slot(engine, part->kind == TQ_PART_BATCH
+                                          ? w->partial_size
+                                          : w->partial_size * (size_t)engine->options.n_shards);
         write_slot(u, w->partial);
     }
     note_small(p, item, u);

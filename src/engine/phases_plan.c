@@ -279,8 +279,12 @@ static tq_status place_part(tq_phased_plan *p, int unit, int k)
     const int index = tq_phased_add_item(p, unit, k, phase);
     for (int i = 0; i < run.n_in; i++) {
         p->items[index].in[i] = arrays[i];
-        if (arrays[i] >= 0)
-            p->arrays[arrays[i]].last_use = at_least(p->arrays[arrays[i]].last_use, phase);
+        if (arrays[i] < 0)
+            continue;
+        tq_array *a = &p->arrays[arrays[i]];
+        a->last_use = at_least(a->last_use, phase);
+        a->for_batch = a->for_batch || (a->phase == phase &&
+                                        tq_part_of(p, &p->items[index])->kind == TQ_PART_BATCH);
     }
     tq_unit *u = &p->units[unit];
     u->phase_of[k] = phase;

@@ -72,6 +72,19 @@ static void join_partials(const tq_work *w, char *partials, int64_t n)
                           partials + (size_t)(i + step) * w->partial_size);
 }
 
+/** A part on all shards sums them itself. */
+static void run_batch(const job *j, const tq_work *w, void *total)
+{
+    const float *in[TQ_OP_MAX_NAMES];
+    for (int i = 0; i < w->run.n_in; i++)
+        in[i] = w->in[i].place == TQ_OPERAND_SLOT
+                    ? (const float *)(const void *)slot_data(j->engine, w->in[i].slot)
+                    : NULL;
+    w->part->batch(
+        w->state,
+        &(tq_batch_run){ .in = in, .first = 0, .last = j->phase->n_shards - 1, .total = total });
+}
+
 static void sum_partials(const job *j, const tq_work *w, char *partials)
 {
     const int64_t n = j->phase->n_shards;
@@ -93,7 +106,10 @@ static void finish(const job *j)
         if (w->partial < 0)
             continue;
         char *partials = slot_data(j->engine, w->partial);
-        sum_partials(j, w, partials);
+        if (w->part->kind == TQ_PART_BATCH)
+            run_batch(j, w, partials);
+        else
+            sum_partials(j, w, partials);
         if (w->part->finish)
             w->part->finish(w->state, &w->run, partials);
     }
@@ -230,7 +246,7 @@ static void run_shard(void *context, int64_t shard, int worker)
         const tq_phase_stage *stage = &j->phase->stages[i];
         if (stage->is_tiles)
             run_tiles(&a, stage);
-        else
+        else if (stage->works[0]->part->sample)
             run_samples(&a, stage->works[0]);
     }
 }

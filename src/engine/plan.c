@@ -99,6 +99,20 @@ static int *find_slots(const tq_plan *p, const tq_node *node, bool is_out, int n
     return slots;
 }
 
+/** An optional output that nobody reads is as good as absent, unless all values are kept. */
+static void drop_unread(const tq_plan *p, const tq_node *node, int *slots)
+{
+    const char *const *names = tq_node_op(node)->outputs;
+    for (int i = 0; i < tq_node_n_outputs(node); i++) {
+        const tq_value *value = tq_node_output(node, i);
+        if (p->engine->options.keep_all || slots[i] < 0 || i >= TQ_OP_MAX_NAMES || !names[i] ||
+            names[i][0] != '?' || tq_value_n_consumers(value) > 0 || tq_value_is_output(value))
+            continue;
+        p->engine->slots[slots[i]].place = TQ_PLACE_NOWHERE;
+        slots[i] = -1;
+    }
+}
+
 static const tq_type **find_types(const tq_plan *p, const int *slots, int n)
 {
     const tq_type **types = TQ_NEW_N(p->engine->arena, const tq_type *, n + 1);
@@ -115,6 +129,7 @@ void tq_plan_bind(const tq_plan *p, const tq_node *node, tq_op_run *out_run, int
     const int n_in = tq_node_n_inputs(node), n_out = tq_node_n_outputs(node);
     *out_in = find_slots(p, node, false, n_in);
     *out_out = find_slots(p, node, true, n_out);
+    drop_unread(p, node, *out_out);
     bool *in_const = TQ_NEW_N(engine->arena, bool, n_in + 1);
     for (int i = 0; i < n_in; i++)
         in_const[i] = (*out_in)[i] >= 0 && engine->slots[(*out_in)[i]].place == TQ_PLACE_CONSTANT &&

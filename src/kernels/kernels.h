@@ -153,6 +153,13 @@ typedef struct tq_shard {
     void *partial, *scratch; /* scratch: of the worker, aligned to 64 */
 } tq_shard;
 
+/** All shards at once. */
+typedef struct tq_batch_run {
+    const float *const *in; /* at the first data point of the batch */
+    int64_t first, last;    /* shards to sum over: a subtree of the tree of sums */
+    void *total;            /* their sum, to be written */
+} tq_batch_run;
+
 typedef enum tq_part_kind {
     TQ_PART_TILE,   /* element by element: pieces of any size, in any order, again if need be */
     TQ_PART_SAMPLE, /* data point by data point: a whole shard at once */
@@ -180,9 +187,7 @@ typedef struct tq_shard_part {
     void (*tile)(const void *state, const tq_tile *tile);
     size_t (*scratch_size)(const void *state); /* of a worker; may be NULL */
     void (*sample)(const void *state, const tq_shard *shard);
-    /** BATCH: the whole arrays are in run->in and run->out; *total is the sum of shards
-     *  first .. last. */
-    void (*batch)(void *state, const tq_op_run *run, int64_t first, int64_t last, void *total);
+    void (*batch)(const void *state, const tq_batch_run *whole);
     /** After the shards: makes outputs that are no batch arrays. */
     void (*finish)(void *state, const tq_op_run *run, const void *total);
 } tq_shard_part;

@@ -118,7 +118,9 @@ const tq_op tq_op_statistics = {
     .domain = "truq",
     .inputs = { "x" },
     .outputs = { "s" },
-    .attrs = { { .name = "axis", .kind = TQ_ATTR_INT, .i = -1 } },
+    .attrs = { { .name = "axis", .kind = TQ_ATTR_INT, .i = -1 },
+               /* 1: kernels may leave mean and m2 0 */
+               { .name = "extremes_only", .kind = TQ_ATTR_INT } },
     .infer = infer,
     .reference = reference,
 };

@@ -128,11 +128,19 @@ tq_text tq_init_text(const tq_init *init)
     return text;
 }
 
+static const tq_observer *observer_of(const tq_init *init)
+{
+    return init->kind == TQ_INIT_OBSERVER ? init->observer : observers[init->kind];
+}
+
 tq_status tq_init_range(const tq_init *init, const tq_statistics *s, double *out_a, double *out_b)
 {
-    const tq_observer *observer =
-        init->kind == TQ_INIT_OBSERVER ? init->observer : observers[init->kind];
-    return observer->range(s, init, out_a, out_b);
+    return observer_of(init)->range(s, init, out_a, out_b);
+}
+
+bool tq_init_is_extremes(const tq_init *init)
+{
+    return observer_of(init)->extremes_only;
 }
 
 tq_status tq_statistics_need(const tq_statistics *s)

@@ -9,7 +9,7 @@
 
 #include <math.h>
 
-enum { BLOCK = 4096 };
+enum { BLOCK = 4096, N_SUMS = 32 };
 
 void tq_statistics_reset(tq_statistics *s)
 {
@@ -30,13 +30,22 @@ void tq_statistics_merge(tq_statistics *into, const tq_statistics *from)
     into->max = fmax(into->max, from->max);
 }
 
-/** Sum of (x - centre)^power, power 1 or 2. */
+/** Folds the lanes, halves onto halves. */
+static double fold(double lane[N_SUMS])
+{
+    for (int half = N_SUMS / 2; half > 0; half /= 2)
+        for (int k = 0; k < half; k++)
+            lane[k] += lane[k + half];
+    return lane[0];
+}
+
+/** Sum of (x - centre)^power, power 1 or 2: element i goes to lane i % N_SUMS. */
 static double sum_around(int64_t n, const float *x, double centre, int power)
 {
-    double lane[TQ_N_LANES] = { 0 };
+    double lane[N_SUMS] = { 0 };
     int64_t i = 0;
-    for (; i + TQ_N_LANES <= n; i += TQ_N_LANES)
-        for (int k = 0; k < TQ_N_LANES; k++) {
+    for (; i + N_SUMS <= n; i += N_SUMS)
+        for (int k = 0; k < N_SUMS; k++) {
             const double d = (double)x[i + k] - centre;
             lane[k] += power == 2 ? d * d : d;
         }
@@ -44,7 +53,7 @@ static double sum_around(int64_t n, const float *x, double centre, int power)
         const double d = (double)x[i] - centre;
         lane[k] += power == 2 ? d * d : d;
     }
-    return tq_lanes_sum(lane);
+    return fold(lane);
 }
 
 static void find_extremes(int64_t n, const float *x, tq_statistics *s)

@@ -3,6 +3,7 @@
 #include "same.h"
 #include "kernels/f32/loops_internal.h"
 
+#include <math.h>
 #include <string.h>
 
 TEST(relu_and_clip)
@@ -40,8 +41,18 @@ static void run_all(const tq_loops *l, int64_t n, const float *a, const float *b
     l->snap_half_up(n, a, 0.03f, -8.0f, 7.0f, y + 6 * n);
     l->scale(n, a, 0.3f, y + 7 * n);
     l->sums(n, a, b, sums);
-    const double tail[3] = { sums[0], sums[1], l->sum(n, a) };
-    memcpy(y + 8 * n, tail, sizeof tail);
+    double beyond[2] = { 0.0, 0.0 }, step = 0.0;
+    l->pass_inside(n, a, b, (const float[]){ -0.6f, 0.6f, -0.5f, 0.5f }, y + 8 * n, beyond);
+    l->step_grad(n, a, b, 0.03f, -8.0f, 7.0f, y + 9 * n, &step);
+    tq_statistics all, ends;
+    tq_statistics_reset(&all);
+    tq_statistics_reset(&ends);
+    l->observe(n, a, false, &all);
+    l->observe(n, a, true, &ends);
+    const double tail[] = { sums[0],  sums[1],  l->sum(n, a), beyond[0], beyond[1],
+                            step,     all.min,  all.max,      all.mean,  all.m2,
+                            ends.min, ends.max, ends.mean };
+    memcpy(y + 10 * n, tail, sizeof tail);
 }
 
 TEST(every_set_of_loops_gives_the_same_bits)
@@ -50,7 +61,7 @@ TEST(every_set_of_loops_gives_the_same_bits)
     tq_tensor a = check_random_f32(1, (int64_t[]){ MOST }, 1, -1.0f, 1.0f);
     tq_tensor b = check_random_f32(1, (int64_t[]){ MOST }, 2, -1.0f, 1.0f);
     for (int64_t n = 0; n <= MOST; n++) {
-        float expected[9 * MOST + 8] = { 0 }, got[9 * MOST + 8] = { 0 };
+        float expected[11 * MOST + 64] = { 0 }, got[11 * MOST + 64] = { 0 };
         int last = 0;
         while (tq_loops_variants[last + 1])
             last++;
@@ -85,4 +96,48 @@ TEST(fake_quantize_with_unobserved_parameters_is_nan)
     check_same("input x: f32[3,5] const a: f32[1] = nan const b: f32[1] = 0.6 "
                "y = FakeQuantize(x,a,b)[q_min=-8,n_levels=16]",
                0.0);
+}
+
+/** The quotient of the fast loops is the one of a division, whatever the scale: so no code differs.
+ */
+TEST(snapping_divides_as_division_does)
+{
+    enum { N = 4096 };
+    const tq_loops *best = tq_loops_best();
+    tq_random random;
+    tq_random_init(&random, 5, 0, 0);
+    for (int round = 0; round < 300; round++) {
+        const float scale = ldexpf(1.0f + (float)tq_random_uniform(&random), round % 60 - 40);
+        float x[N], y[N];
+        for (int i = 0; i < N; i++) { /* near the ends of steps, where a wrong bit shows */
+            const float level =
+                (float)(tq_random_below(&random, 300) - 150) + (i % 2 ? 0.5f : 0.0f);
+            x[i] = nextafterf(level * scale, i % 3 ? INFINITY : -INFINITY);
+        }
+        best->snap_half_up(N, x, scale, -128.0f, 127.0f, y);
+        for (int i = 0; i < N; i++) {
+            const float v = tq_clipf(x[i] / scale, -128.0f, 127.0f);
+            CHECK(y[i] == scale * floorf(v) || y[i] == scale * (floorf(v) + 1.0f));
+            CHECK_EQ(y[i] == scale * (float)floor((double)v + 0.5), 1, "x = %a, scale = %a",
+                     (double)x[i], (double)scale);
+        }
+    }
+}
+
+TEST(far_off_and_not_a_number)
+{
+    const float x[] = { INFINITY, -INFINITY, NAN, 3e38f, -3e38f };
+    for (int k = 0; tq_loops_variants[k]; k++) {
+        float y[5];
+        if (!check_cpu_has(tq_loops_variants[k]->needs, tq_loops_variants[k]->name))
+            continue;
+        tq_loops_variants[k]->snap_half_up(5, x, 0x1p-90f, -128.0f, 127.0f, y);
+        CHECK(y[0] == 127 * 0x1p-90f && y[1] == -128 * 0x1p-90f && isnan(y[2]));
+        CHECK(y[3] == 127 * 0x1p-90f && y[4] == -128 * 0x1p-90f);
+        tq_statistics s;
+        tq_statistics_reset(&s);
+        tq_loops_variants[k]->observe(5, x, true, &s);
+        CHECK_EQ(s.n_bad, 3);
+        CHECK(s.n == 2 && s.max == (double)3e38f);
+    }
 }

@@ -61,7 +61,7 @@ static void check_f2f(const char *text, const char *expected)
 TEST(weights_activations_and_inputs_pass_quantisers)
 {
     check_f2f(X W "c = Conv(x, w)\n a = Relu(c)\n d = Conv(a, v)",
-              "x.fq = input(x, x.clip_lo)\n"
+              "x.fq = input(x, x.scale)\n"
               "w.range = WeightRange(w)\n"
               "w.fq = weight(w, w.range)\n"
               "c = Conv(x.fq, w.fq)\n"
@@ -74,7 +74,7 @@ TEST(weights_activations_and_inputs_pass_quantisers)
 
 TEST(between_two_linear_operators_a_quantiser_is_interposed)
 {
-    check_f2f(X W "c = Conv(x, w)\n d = Conv(c, v)", "x.fq = input(x, x.clip_lo)\n"
+    check_f2f(X W "c = Conv(x, w)\n d = Conv(c, v)", "x.fq = input(x, x.scale)\n"
                                                      "w.range = WeightRange(w)\n"
                                                      "w.fq = weight(w, w.range)\n"
                                                      "c = Conv(x.fq, w.fq)\n"
@@ -88,7 +88,7 @@ TEST(between_two_linear_operators_a_quantiser_is_interposed)
 TEST(operands_and_sum_of_an_addition_share_parameters)
 {
     check_f2f(X W "c = Conv(x, w)\n a = Relu(c)\n s = Add(a, x)\n r = Relu(s)\n d = Conv(r, v)",
-              "x.fq = input(x, x.clip_lo)\n"
+              "x.fq = input(x, x.scale)\n"
               "w.range = WeightRange(w)\n"
               "w.fq = weight(w, w.range)\n"
               "c = Conv(x.fq, w.fq)\n"
@@ -109,7 +109,7 @@ TEST(a_tree_of_additions_has_one_scale)
 {
     check_f2f(X "a = Relu(x)\n b = Tanh(x)\n c = Sigmoid(x)\n s = Add(a, b)\n t = Add(s, c)\n y = "
                 "Relu(t)\n z = Neg(y)",
-              "x.fq = input(x, x.clip_lo)\n"
+              "x.fq = input(x, x.scale)\n"
               "a = Relu(x.fq)\n"
               "a.fq = activation(a, a.clip_lo)\n"
               "b = Tanh(x.fq)\n"
@@ -162,7 +162,7 @@ TEST(a_bias_is_no_sum)
 {
     check_f2f("input x: f32[1,4]\n const w: f32[4,2] = random(1)\n const b: f32[2] = random(2)\n m "
               "= MatMul(x, w)\n y = Add(m, b)",
-              "x.fq = input(x, x.clip_lo)\n"
+              "x.fq = input(x, x.scale)\n"
               "w.range = WeightRange(w)\n"
               "w.fq = weight(w, w.range)\n"
               "m = MatMul(x.fq, w.fq)\n"
@@ -174,7 +174,7 @@ TEST(pools_concatenations_and_products_pass_quantisers)
     check_f2f(X "p = GlobalAveragePool(x)\n s = Sigmoid(p)\n m = Mul(x, s)\n c = Concat(m, x) "
                 "[axis=1]\n y = MaxPool(c) [kernel_shape=[2,2]]\n"
                 "q = Tanh(y)\n r = Neg(q)",
-              "x.fq = input(x, x.clip_lo)\n"
+              "x.fq = input(x, x.scale)\n"
               "p = GlobalAveragePool(x.fq)\n"
               "p.fq = pool(p, p.clip_lo)\n"
               "s = Sigmoid(p.fq)\n"
@@ -191,7 +191,7 @@ TEST(pools_concatenations_and_products_pass_quantisers)
 TEST(an_output_stays_in_reals_while_its_readers_get_codes)
 {
     check_f2f(X W "c = Conv(x, w)\n a = Relu(c)\n d = Conv(a, v)\n output a\n output d",
-              "x.fq = input(x, x.clip_lo)\n"
+              "x.fq = input(x, x.scale)\n"
               "w.range = WeightRange(w)\n"
               "w.fq = weight(w, w.range)\n"
               "c = Conv(x.fq, w.fq)\n"

@@ -223,7 +223,7 @@ TEST(a_group_that_cannot_be_stops_by_name)
 {
     tq_graph *graph = check_graph(BRANCHES POOLS);
     CHECK_FAILS(f2f(&graph, "base: pact8\nmerge: [[p, x]]\nrules: []\n", NULL), TQ_ERR_VALUE,
-                "merge: 'p.fq' and 'x.fq' cannot share a grid, they differ in q_min");
+                "merge: 'p.fq' and 'x.fq' cannot share a grid, they differ in quantizer");
     CHECK_FAILS(f2f(&graph, "base: pact8\nmerge: [[p, nosuch]]\nrules: []\n", NULL),
                 TQ_ERR_NOT_FOUND, "no node and no value 'nosuch'");
     CHECK_FAILS(f2f(&graph, "base: pact8\nmerge: [[p, a]]\nrules: []\n", NULL), TQ_ERR_VALUE,

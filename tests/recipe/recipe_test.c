@@ -98,7 +98,7 @@ TEST(the_built_in_recipes_serve_every_slot)
             const tq_slot_spec *spec =
                 spec_for(names[k], slot == TQ_SLOT_INPUT ? NULL : node, (tq_slot)slot);
             CHECK(spec);
-            CHECK_STR(spec->quantizer, "pact");
+            CHECK_STR(spec->quantizer, slot == TQ_SLOT_INPUT ? "fixed" : "pact");
         }
     tq_graph_destroy(graph);
 }

@@ -99,23 +99,65 @@ static void max_pixel(int64_t n_taps, const float *const *taps, float *restrict 
     y[c] = best[c];
 }
 
+/* ---- transposing --------------------------------------------------------------------------- */
+
+typedef float lanes __attribute__((vector_size(4 * B)));
+typedef float lanes_u __attribute__((vector_size(4 * B), aligned(4), may_alias));
+typedef int32_t lane_numbers __attribute__((vector_size(4 * B)));
+
+/** Where lane c of the two results of one step comes from: among lanes of a, then of b, which stay
+ *  where bit `step` of their number says, the others change places. */
+static inline lane_numbers places(int step, int which)
+{
+    lane_numbers p;
+    for (int c = 0; c < B; c++)
+        p[c] = which == 0 ? (c & step ? B + (c ^ step) : c) : (c & step ? B + c : c ^ step);
+    return p;
+}
+
+/* Rows i and i + step exchange the lanes that differ in bit `step`; after all steps rows are
+ * columns. */
+static void transpose(const float *x, int64_t x_stride, float *y, int64_t y_stride)
+{
+    lanes rows[B];
+    for (int i = 0; i < B; i++)
+        rows[i] = *(const lanes_u *)(x + i * x_stride);
+#pragma GCC unroll 4
+    for (int step = 1; step < B; step *= 2) {
+        const lane_numbers first = places(step, 0), second = places(step, 1);
+#pragma GCC unroll 16
+        for (int i = 0; i < B; i++) {
+            if (i & step)
+                continue;
+            const lanes a = rows[i], b = rows[i + step];
+            rows[i] = __builtin_shuffle(a, b, first);
+            rows[i + step] = __builtin_shuffle(a, b, second);
+        }
+    }
+    for (int i = 0; i < B; i++)
+        *(lanes_u *)(y + i * y_stride) = rows[i];
+}
+
 static void gather(int64_t n, int n_channels, int64_t plane, const float *restrict x,
                    float *restrict y)
 {
-    if (n_channels < B)
-        for (int64_t i = 0; i < n * B; i++)
-            y[i] = 0.0f;
-    for (int64_t i = 0; i < n; i++)
-        for (int c = 0; c < n_channels; c++)
-            y[i * B + c] = x[c * plane + i];
+    int64_t i = 0;
+    for (; n_channels == B && i + B <= n; i += B)
+        transpose(x + i, plane, y + i * B, B);
+    for (; i < n; i++)
+        EACH_CHANNEL
+    y[i * B + c] = c < n_channels ? x[c * plane + i] : 0.0f;
 }
 
 static void scatter(int64_t n, int n_channels, int64_t plane, const float *restrict x,
                     float *restrict y)
 {
+    int64_t i = 0;
+    for (; n_channels == B && i + B <= n; i += B)
+        transpose(x + i * B, B, y + i, plane);
     for (int c = 0; c < n_channels; c++)
-        for (int64_t i = 0; i < n; i++)
-            y[c * plane + i] = x[i * B + c];
+        for (int64_t k = i; k < n; k++)
+            y[c * plane + k] = x[k * B + c];
 }
 
 const tq_blocks TQ_BLOCKS_SET = {
@@ -129,6 +171,7 @@ const tq_blocks TQ_BLOCKS_SET = {
     .sum = sum,
     .sums = sums,
     .max_pixel = max_pixel,
+    .transpose = transpose,
     .gather = gather,
     .scatter = scatter,
 };

@@ -28,6 +28,8 @@ typedef struct tq_blocks {
     void (*sums)(int64_t n, const float *a, const float *b, double *sums);
     /** Largest of n_taps pixels, NaN before numbers. */
     void (*max_pixel)(int64_t n_taps, const float *const *taps, float *y);
+    /** y[c][i] = x[i][c] for block x block elements; rows x_stride and y_stride apart. */
+    void (*transpose)(const float *x, int64_t x_stride, float *y, int64_t y_stride);
     /** Plain planes, `plane` floats apart, to n pixels of a block, and back; `n_channels` exist. */
     void (*gather)(int64_t n, int n_channels, int64_t plane, const float *x, float *y);
     void (*scatter)(int64_t n, int n_channels, int64_t plane, const float *x, float *y);

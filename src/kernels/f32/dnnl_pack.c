@@ -2,6 +2,7 @@
  * into blocks; the elements of one block of all axes lie together, in the order of a table that is
  * the same for all blocks. */
 #include "base/base.h"
+#include "kernels/f32/blocks_internal.h"
 #include "kernels/f32/dnnl_internal.h"
 
 #include <stdlib.h>
@@ -9,11 +10,17 @@
 
 enum { MAX_AXES = 5, MAX_INNER = 4096 };
 
+/** Blocks of squares of the registers' width are moved row by row, or transposed. */
+typedef enum way { ANY, ROWS, TRANSPOSED } way;
+
 struct tq_pack {
     int n_axes, n_inner;
     int64_t dims[MAX_AXES], plain_strides[MAX_AXES];
     int64_t n_blocks[MAX_AXES], block[MAX_AXES], strides[MAX_AXES];
     struct inner *inner;
+    way way;
+    int64_t row; /* floats between rows of a square in ONNX's layout */
+    const tq_blocks *blocks;
 };
 
 /** An element of a block. */
@@ -37,6 +44,33 @@ static void find_inner(const tq_pack *p, const dnnl_blocking_desc_t *b, int t, s
     }
 }
 
+/** Is element (a, b) of every block, b fastest, at a * row + b (or b * row + a, transposed)? */
+static bool is_square(const tq_pack *p, int64_t row, bool is_transposed)
+{
+    const int width = p->blocks->block;
+    bool same = p->n_inner == width * width;
+    for (int t = 0; same && t < p->n_inner; t++) {
+        const int64_t a = t / width, b = t % width;
+        same = p->inner[t].plain == (is_transposed ? b * row + a : a * row + b);
+    }
+    return same;
+}
+
+static void find_way(tq_pack *p)
+{
+    p->blocks = tq_blocks_best();
+    if (!p->blocks || p->n_inner <= p->blocks->block)
+        return;
+    const int64_t next = p->inner[1].plain, below = p->inner[p->blocks->block].plain;
+    if (is_square(p, below, false)) {
+        p->way = ROWS;
+        p->row = below;
+    } else if (is_square(p, next, true)) {
+        p->way = TRANSPOSED;
+        p->row = next;
+    }
+}
+
 static bool fill(tq_pack *p, const dnnl_memory_desc_t *plain, const dnnl_memory_desc_t *blocked)
 {
     const dnnl_blocking_desc_t *b = &blocked->format_desc.blocking;
@@ -57,6 +91,8 @@ static bool fill(tq_pack *p, const dnnl_memory_desc_t *plain, const dnnl_memory_
     p->inner = p->n_inner <= MAX_INNER ? tq_allocate((size_t)p->n_inner * sizeof *p->inner) : NULL;
     for (int t = 0; p->inner && t < p->n_inner; t++)
         find_inner(p, b, t, &p->inner[t]);
+    if (p->inner)
+        find_way(p);
     return p->inner;
 }
 
@@ -104,6 +140,26 @@ static bool exists(const tq_pack *p, const int64_t *first, int t)
     return inside;
 }
 
+static void move_whole(const job *j, int64_t plain, int64_t blocked)
+{
+    const tq_pack *p = j->p;
+    const float *from = j->from + (j->is_back ? blocked : plain);
+    float *to = j->to + (j->is_back ? plain : blocked);
+    const int width = p->blocks ? p->blocks->block : 0;
+    const int64_t from_row = j->is_back ? width : p->row, to_row = j->is_back ? p->row : width;
+    if (p->way == TRANSPOSED)
+        p->blocks->transpose(from, from_row, to, to_row);
+    else if (p->way == ROWS)
+        for (int i = 0; i < width; i++)
+            memcpy(to + i * to_row, from + i * from_row, (size_t)width * sizeof(float));
+    else if (j->is_back)
+        for (int t = 0; t < p->n_inner; t++)
+            to[p->inner[t].plain] = from[t];
+    else
+        for (int t = 0; t < p->n_inner; t++)
+            to[t] = from[p->inner[t].plain];
+}
+
 static void move_block(const job *j, const int64_t *at)
 {
     const tq_pack *p = j->p;
@@ -115,12 +171,8 @@ static void move_block(const job *j, const int64_t *at)
         blocked += at[d] * p->strides[d];
         is_whole &= first[d] + p->block[d] <= p->dims[d];
     }
-    if (is_whole && j->is_back)
-        for (int t = 0; t < p->n_inner; t++)
-            j->to[plain + p->inner[t].plain] = j->from[blocked + t];
-    else if (is_whole)
-        for (int t = 0; t < p->n_inner; t++)
-            j->to[blocked + t] = j->from[plain + p->inner[t].plain];
+    if (is_whole)
+        move_whole(j, plain, blocked);
     else
         for (int t = 0; t < p->n_inner; t++) {
             const bool is_there = exists(p, first, t);

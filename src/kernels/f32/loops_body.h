@@ -241,6 +241,110 @@ static void step_grad(int64_t n, const float *restrict x, const float *restrict 
     }
 }
 
+/* ---- statistics ------------------------------------------------------------------------------ */
+
+enum { MANY = 128 };
+
+/** Running extremes of many lanes; off: 0 as long as all are finite, else NaN. */
+typedef struct lanes_seen {
+    float min[MANY], max[MANY], off[MANY];
+} lanes_seen;
+
+static void see(int64_t n, const float *restrict x, lanes_seen *restrict s)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const float v = x[i], least = s->min[i], most = s->max[i];
+        s->min[i] = v < least ? v : least;
+        s->max[i] = v > most ? v : most;
+        s->off[i] += v - v;
+    }
+}
+
+static void fold_seen(lanes_seen *restrict s, int half)
+{
+    for (int i = 0; i < half; i++) {
+        const float least = s->min[i + half], most = s->max[i + half];
+        s->min[i] = least < s->min[i] ? least : s->min[i];
+        s->max[i] = most > s->max[i] ? most : s->max[i];
+        s->off[i] += s->off[i + half];
+    }
+}
+
+/** Extremes of n >= 1 elements; false if one of them is NaN or infinite. */
+static bool extremes(int64_t n, const float *x, float *out_min, float *out_max)
+{
+    lanes_seen s;
+    for (int i = 0; i < MANY; i++) {
+        s.min[i] = s.max[i] = x[0];
+        s.off[i] = 0.0f;
+    }
+    for (int64_t i = 0; i < n; i += MANY)
+        see(n - i < MANY ? n - i : MANY, x + i, &s);
+    for (int half = MANY / 2; half > 0; half /= 2)
+        fold_seen(&s, half);
+    *out_min = s.min[0];
+    *out_max = s.max[0];
+    return s.off[0] == 0.0f;
+}
+
+enum { N_SUMS = 4 }; /* of 8 lanes: the order of tq_statistics_observe */
+
+static double fold_sums(f64x8 sums_[N_SUMS])
+{
+    sums_[0] += sums_[2];
+    sums_[1] += sums_[3];
+    sums_[0] += sums_[1];
+    return fold(&sums_[0]);
+}
+
+static double squares_around(int64_t n, const float *x, double centre)
+{
+    f64x8 s[N_SUMS] = { 0 };
+    int64_t i = 0;
+    for (; i + N_SUMS * LANES <= n; i += N_SUMS * LANES)
+        for (int k = 0; k < N_SUMS; k++) {
+            const f64x8 d =
+                __builtin_convertvector(*(const f32x8 *)(x + i + k * LANES), f64x8) - centre;
+            s[k] += d * d;
+        }
+    for (int k = 0; i < n; i++, k++) {
+        const double d = (double)x[i] - centre;
+        s[k / LANES][k % LANES] += d * d;
+    }
+    return fold_sums(s);
+}
+
+static double sum_in_order(int64_t n, const float *x)
+{
+    f64x8 s[N_SUMS] = { 0 };
+    int64_t i = 0;
+    for (; i + N_SUMS * LANES <= n; i += N_SUMS * LANES)
+        for (int k = 0; k < N_SUMS; k++)
+            s[k] += __builtin_convertvector(*(const f32x8 *)(x + i + k * LANES), f64x8);
+    for (int k = 0; i < n; i++, k++)
+        s[k / LANES][k % LANES] += (double)x[i];
+    return fold_sums(s);
+}
+
+static void observe(int64_t n, const float *x, bool extremes_only, tq_statistics *into)
+{
+    enum { BLOCK = 4096 };
+    for (int64_t begin = 0; begin < n; begin += BLOCK) {
+        const int64_t length = n - begin < BLOCK ? n - begin : BLOCK;
+        float min, max;
+        if (!extremes(length, x + begin, &min, &max)) {
+            tq_statistics_observe(into, length, x + begin);
+            continue;
+        }
+        tq_statistics part = { .n = length, .min = (double)min, .max = (double)max };
+        if (!extremes_only) {
+            part.mean = sum_in_order(length, x + begin) / (double)length;
+            part.m2 = min == max ? 0.0 : squares_around(length, x + begin, part.mean);
+        }
+        tq_statistics_merge(into, &part);
+    }
+}
+
 const tq_loops TQ_LOOPS_SET = {
     .name = TQ_LOOPS_NAME,
     .needs = TQ_LOOPS_NEEDS,
@@ -259,4 +363,5 @@ const tq_loops TQ_LOOPS_SET = {
     .snap_half_up = snap_half_up,
     .pass_inside = pass_inside,
     .step_grad = step_grad,
+    .observe = observe,
 };

@@ -5,6 +5,7 @@
 #define TQ_KERNELS_F32_LOOPS_INTERNAL_H
 
 #include <truq/op.h>
+#include <truq/quant.h>
 
 typedef struct tq_loops {
     const char *name;
@@ -37,6 +38,8 @@ typedef struct tq_loops {
      *  below, hi above) to *sum, which may be NULL, halves rounded up. */
     void (*step_grad)(int64_t n, const float *x, const float *dy, float scale, float lo, float hi,
                       float *dx, double *sum);
+    /** tq_statistics_observe, bit for bit; with extremes_only mean and m2 stay 0. */
+    void (*observe)(int64_t n, const float *x, bool extremes_only, tq_statistics *into);
 } tq_loops;
 
 /** Best first; the last needs nothing. */

@@ -12,4 +12,5 @@ static tq_status range(const tq_statistics *s, const tq_init *init, double *out_
 const tq_observer tq_observer_const = {
     .entry = { .name = "const", .brief = "ends given by hand, no data needed" },
     .range = range,
+    .extremes_only = true,
 };

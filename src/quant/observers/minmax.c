@@ -13,4 +13,5 @@ static tq_status range(const tq_statistics *s, const tq_init *init, double *out_
 const tq_observer tq_observer_minmax = {
     .entry = { .name = "minmax", .brief = "smallest and largest value seen" },
     .range = range,
+    .extremes_only = true,
 };

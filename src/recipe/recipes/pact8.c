@@ -1,8 +1,8 @@
 /* PACT at 8 bit: the partitions of QuantLib's F2F8bitPACTRoundingConverter, with half-up rounding
  * in the quantisers where QuantLib shifts weights, batch norms and bounds by half a step afterwards
  * (its Rounder). What QuantLib leaves to a hand-written editor has rules too: inputs, pools and
- * concatenations. A value that was never negative where a signed grid is due takes the unsigned
- * one. */
+ * concatenations. The grid of an input belongs to the data, and is not trained. A value that was
+ * never negative where a signed grid is due takes the unsigned one. */
 #include <truq/recipe.h>
 
 static const char *const relu[] = { "Relu", NULL };
@@ -11,6 +11,8 @@ static const char *const never_negative[] = { "Sigmoid", "HardSigmoid", "Softmax
 
 #define PACT(range_, init_)                                                                        \
     .quantizer = "pact", .range = { range_ }, .init = { init_ }, .rounding = TQ_ROUND_HALF_UP
+#define FIXED(range_, init_)                                                                       \
+    .quantizer = "fixed", .range = { range_ }, .init = { init_ }, .rounding = TQ_ROUND_HALF_UP
 #define I8 .q_min = -128, .n_levels = 256, .step = 1
 #define U8 .q_min = 0, .n_levels = 256, .step = 1
 #define MINMAX .kind = TQ_INIT_MINMAX
@@ -18,7 +20,7 @@ static const char *const never_negative[] = { "Sigmoid", "HardSigmoid", "Softmax
 #define FIVE_SIGMA .kind = TQ_INIT_MEANSTD, .n_std = 5.0
 
 static const tq_recipe_rule rules[] = {
-    { .slot = TQ_SLOT_INPUT, .spec = { PACT(I8, MINMAX), .unsigned_if_positive = true } },
+    { .slot = TQ_SLOT_INPUT, .spec = { FIXED(I8, MINMAX), .unsigned_if_positive = true } },
     { .slot = TQ_SLOT_WEIGHT, .spec = { PACT(I8, MINMAX), .per_channel = true } },
     { .slot = TQ_SLOT_ACTIVATION, .spec = { PACT(I8, MINMAX) } },
     { .slot = TQ_SLOT_ACTIVATION,

@@ -16,7 +16,7 @@ static const char *const identity[] = { "Identity", NULL };
 
 static const tq_recipe_rule rules[] = {
     { .slot = TQ_SLOT_INPUT,
-      .spec = { .quantizer = "pact",
+      .spec = { .quantizer = "fixed",
                 .range = { I8 },
                 .init = { MINMAX },
                 .rounding = TQ_ROUND_HALF_UP } },

@@ -10,6 +10,8 @@ static const char *const never_negative[] = { "Sigmoid", "HardSigmoid", "Softmax
 
 #define PACT(range_, init_)                                                                        \
     .quantizer = "pact", .range = { range_ }, .init = { init_ }, .rounding = TQ_ROUND_HALF_UP
+#define FIXED(range_, init_)                                                                       \
+    .quantizer = "fixed", .range = { range_ }, .init = { init_ }, .rounding = TQ_ROUND_HALF_UP
 #define I8 .q_min = -128, .n_levels = 256, .step = 1
 #define U8 .q_min = 0, .n_levels = 256, .step = 1
 #define I16 .q_min = -32768, .n_levels = 65536, .step = 1
@@ -18,7 +20,7 @@ static const char *const never_negative[] = { "Sigmoid", "HardSigmoid", "Softmax
 #define FIVE_SIGMA .kind = TQ_INIT_MEANSTD, .n_std = 5.0
 
 static const tq_recipe_rule rules[] = {
-    { .slot = TQ_SLOT_INPUT, .spec = { PACT(I8, MINMAX), .unsigned_if_positive = true } },
+    { .slot = TQ_SLOT_INPUT, .spec = { FIXED(I8, MINMAX), .unsigned_if_positive = true } },
     { .slot = TQ_SLOT_WEIGHT, .spec = { PACT(I8, MINMAX), .per_channel = true } },
     { .slot = TQ_SLOT_CORRELATION, .spec = { PACT(I16, MINMAX) } },
     { .slot = TQ_SLOT_BIAS, .spec = { PACT(I16, MINMAX) } },

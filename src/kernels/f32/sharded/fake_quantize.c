@@ -14,7 +14,7 @@ typedef struct state {
     int n_in;
     int64_t n_all;
     float params[TQ_QUANTIZER_MAX_PARAMS];
-    bool is_observed, is_fast, is_planned;
+    bool is_observed, is_fast, is_planned, is_summed; /* summed: somebody wants the sums */
     tq_grid grid;
     tq_gradient_plan plan;
 } state;
@@ -132,20 +132,30 @@ static void backward(const state *s, const tq_tile *t)
         sums[k] += factor * own[k];
 }
 
+static void begin_grad(void *state_, const tq_op_run *run)
+{
+    state *s = state_;
+    begin(s, run);
+    s->is_summed = false;
+    for (int k = 0; k < s->fake.quantizer->n_params; k++)
+        s->is_summed = s->is_summed || run->out[PARAMS + k];
+}
+
 static void tile_grad(const void *state_, const tq_tile *t)
 {
     const state *s = state_;
     const tq_gradient_plan *p = &s->plan;
     const float *x = t->in[X], *dy = t->in[s->n_in - 1];
+    double *sums = s->is_summed ? t->partial : NULL;
     if (!s->is_observed)
         fill_nan(t->n, t->out[0]);
     else if (!s->is_planned)
         backward(s, t);
     else if (p->is_step)
-        s->loops->step_grad(t->n, x, dy, s->grid.scale, p->lo, p->hi, t->out[0], t->partial);
+        s->loops->step_grad(t->n, x, dy, s->grid.scale, p->lo, p->hi, t->out[0], sums);
     else
         s->loops->pass_inside(t->n, x, dy, (float[]){ p->least, p->most, p->lo, p->hi }, t->out[0],
-                              t->partial);
+                              sums);
 }
 
 static void finish_grad(void *state_, const tq_op_run *run, const void *total)
@@ -176,7 +186,7 @@ const tq_sharded tq_sharded_fake_quantize_grad = {
                  .keeps_zero = true,
                  .sums = TQ_SUM_F64,
                  .partial_size = partial_size,
-                 .begin = begin,
+                 .begin = begin_grad,
                  .tile = tile_grad,
                  .finish = finish_grad } },
 };

@@ -7,7 +7,8 @@
 enum { N_FIELDS = 6, COMPACT = 1024 };
 
 typedef struct state {
-    int block;
+    const tq_loops *loops;
+    bool extremes_only;
 } state;
 
 static bool accepts(const tq_op *op, const tq_op_run *run)
@@ -19,11 +20,12 @@ static bool accepts(const tq_op *op, const tq_op_run *run)
 static tq_status prepare(const tq_op *op, const tq_op_run *shapes, tq_ports *ports,
                          void **out_state)
 {
-    (void)op, (void)shapes, (void)ports;
+    (void)op, (void)ports;
     state *s = tq_allocate(sizeof *s);
     if (!s)
         return tq_fail(TQ_ERR_MEMORY, "no memory for statistics");
-    s->block = tq_block_size();
+    s->loops = tq_loops_best();
+    s->extremes_only = tq_attr_int(shapes->attrs, "extremes_only") != 0;
     *out_state = s;
     return TQ_OK;
 }
@@ -56,11 +58,11 @@ static void observe_some(const state *s, const tq_tile *t, tq_statistics *into)
 {
     float compact[COMPACT];
     int64_t n = 0;
-    for (int64_t i = 0; i < t->n; i += s->block) {
+    for (int64_t i = 0; i < t->n; i += t->width) {
         for (int c = 0; c < t->n_channels; c++)
             compact[n++] = t->in[0][i + c];
-        if (n + t->n_channels > COMPACT || i + s->block >= t->n) {
-            tq_statistics_observe(into, n, compact);
+        if (n + t->n_channels > COMPACT || i + t->width >= t->n) {
+            s->loops->observe(n, compact, s->extremes_only, into);
             n = 0;
         }
     }
@@ -70,8 +72,8 @@ static void tile(const void *state_, const tq_tile *t)
 {
     const state *s = state_;
     tq_statistics *into = begun(t->partial);
-    if (t->n_channels == 0 || t->n_channels == s->block)
-        tq_statistics_observe(into, t->n, t->in[0]);
+    if (t->n_channels == 0 || t->n_channels == t->width)
+        s->loops->observe(t->n, t->in[0], s->extremes_only, into);
     else
         observe_some(s, t, into);
 }
