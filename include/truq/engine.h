@@ -16,6 +16,7 @@ typedef struct tq_engine_options {
     bool keep_all;            /* every value stays readable after a run (no memory reuse) */
     bool constants_change;    /* training: initialisers are written between runs, kernels must not cache them */
     bool reference_only;      /* portable C only */
+    bool profile;             /* take the time of stages too */
 } tq_engine_options;
 
 /** Plans `graph` (borrowed, unchanged while the engine lives) for the given input types, all known:
@@ -39,6 +40,13 @@ TQ_API const char *tq_engine_step(const tq_engine *engine, int i, const char **o
 /** What step i needs: multiply-accumulates, for one data point, of the nodes it stands for; bytes of the values that it reads and
  *  writes, weights inside fused layers not counted. */
 TQ_API void tq_engine_step_cost(const tq_engine *engine, int i, int64_t *out_macs, int64_t *out_bytes);
+
+/** A step that takes shards of the batch through several parts, one after the other, has stages: how many (0: it is one thing),
+ *  and of stage k the operators, such as "BatchNormTrain Relu", the node of the last, the seconds so far summed over all workers
+ *  (options.profile), and the multiply-accumulates for one data point. */
+TQ_API int tq_engine_n_stages(const tq_engine *engine, int step);
+TQ_API const char *tq_engine_stage(const tq_engine *engine, int step, int k, const char **out_node, double *out_seconds,
+                                   int64_t *out_macs);
 
 /** What this machine does at most with the pool's threads, measured now (some 100 ms): multiply-accumulates per second of f32 and
  *  of 8-bit codes on the present level of the CPU, bytes per second from memory. */

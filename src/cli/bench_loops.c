@@ -78,24 +78,27 @@ static bool is_uncalibrated(const tq_graph *graph)
     return false;
 }
 
-static tq_status calibrate(const tq_bench *b, tq_graph *graph, int64_t n, int64_t batch)
+static tq_status calibrate(const tq_bench *b, tq_graph *graph, const tq_dataset *data,
+                           int64_t batch)
 {
-    points p = { 0 };
-    tq_dataset data;
     tq_calibrate_options options = {
-        .registry = b->cli->registry, .data = &data, .batch = batch, .n_threads = (int)b->n_threads
+        .registry = b->cli->registry, .data = data, .batch = batch, .n_threads = (int)b->n_threads
     };
     TQ_TRY(find_preset(b, &options.preset));
-    tq_status status = make_points(b, n, &p, &data);
-    if (!status)
-        status = tq_calibrate(graph, &options);
-    tq_tensor_reset(&p.data);
-    return status;
+    return tq_calibrate(graph, &options);
 }
 
 tq_status tq_bench_calibrate(tq_bench *b)
 {
-    return is_uncalibrated(*b->graph) ? calibrate(b, *b->graph, b->batch, b->batch) : TQ_OK;
+    points p = { 0 };
+    tq_dataset data;
+    if (!is_uncalibrated(*b->graph))
+        return TQ_OK;
+    tq_status status = make_points(b, b->batch, &p, &data);
+    if (!status)
+        status = calibrate(b, *b->graph, &data, b->batch);
+    tq_tensor_reset(&p.data);
+    return status;
 }
 
 /* ---- training -----------------------------------------------------------------------------------
@@ -189,24 +192,38 @@ static tq_status run_forward(tq_bench *b, const tq_graph *graph, tq_pool *pool)
     return status;
 }
 
-/** A calibration pass and a forward pass over the same number of images, in turn. */
-tq_status tq_bench_ptq(tq_bench *b)
+static tq_status time_passes(tq_bench *b, const tq_graph *plain, const tq_dataset *data,
+                             tq_pool *pool)
 {
-    tq_pool *pool = NULL;
-    tq_graph *plain = without_quantizers(*b->graph);
-    tq_status status = tq_pool_create((int)b->n_threads, &pool);
     const double end = tq_bench_now() + b->seconds;
-    b->images_a_round = b->n_images;
+    tq_status status = TQ_OK;
     while (!status && (b->rounds.n < 2 || tq_bench_now() < end)) {
         tq_graph *copy = tq_graph_clone(*b->graph);
         const double start = tq_bench_now();
-        status = calibrate(b, copy, b->n_images, b->batch);
+        status = calibrate(b, copy, data, b->batch);
         tq_bench_round(b, tq_bench_now() - start);
         tq_graph_destroy(copy);
         if (!status)
             status = run_forward(b, plain, pool);
     }
+    return status;
+}
+
+/** A calibration pass and a forward pass over the same number of images, in turn. */
+tq_status tq_bench_ptq(tq_bench *b)
+{
+    tq_pool *pool = NULL;
+    points p = { 0 };
+    tq_dataset data;
+    tq_graph *plain = without_quantizers(*b->graph);
+    b->images_a_round = b->n_images;
+    tq_status status = make_points(b, b->n_images, &p, &data);
+    if (!status)
+        status = tq_pool_create((int)b->n_threads, &pool);
+    if (!status)
+        status = time_passes(b, plain, &data, pool);
     tq_pool_destroy(pool);
+    tq_tensor_reset(&p.data);
     tq_graph_destroy(plain);
     return status;
 }

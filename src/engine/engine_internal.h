@@ -108,6 +108,9 @@ void tq_plan_drop_fusions(tq_plan *plan);
 /** Chooses places and offsets of all slots, allocates the block, the scratch and the outputs. */
 tq_status tq_engine_lay_out(tq_engine *engine);
 
+/** Seconds, monotonic. */
+double tq_engine_now(void);
+
 /** "node 'conv1' (Conv): ..." in front of an error. */
 tq_status tq_engine_wrap(tq_status status, const tq_node *node);
 

@@ -132,7 +132,7 @@ typedef struct tq_work {
     int partial;    /* slot; -1 */
     size_t partial_size;
     uint64_t seed;
-    double seconds;
+    double *seconds; /* of what comes after the shards; NULL: not wanted */
 } tq_work;
 
 /** Items that run together: tiles of one shape, or one part on samples. */
@@ -142,6 +142,10 @@ typedef struct tq_phase_stage {
     bool is_tiles;
     int64_t n_blocks, n_pixels, tile_pixels, block; /* plain: one block, elements as pixels of 1 */
     int64_t n_channels;                             /* 0 in the plain form */
+    const char *operators;
+    const tq_node *node;
+    int64_t macs;
+    double *seconds; /* of each worker; NULL: not wanted */
 } tq_phase_stage;
 
 typedef struct tq_phase {

@@ -380,6 +380,26 @@ static void place_phase_scratch(tq_phased_plan *p, const tq_item_list *list, tq_
     phase->worker_size = end + own;
 }
 
+static void describe_stage(const tq_phased_plan *p, const tq_item_list *list, int begin, int end,
+                           tq_phase_stage *s)
+{
+    const tq_engine *engine = p->plan->engine;
+    s->operators = "";
+    for (int i = begin; i < end; i++) {
+        const tq_item *item = &p->items[list->items[i]];
+        const tq_unit *unit = &p->units[item->unit];
+        const char *name = unit->sharded->op || !unit->run.attrs
+                               ? unit->sharded->op ? unit->sharded->op : "layout"
+                               : tq_node_op_name(unit->node);
+        s->operators =
+            tq_arena_printf(engine->arena, "%s%s%s", s->operators, i == begin ? "" : " ", name);
+        s->node = unit->node;
+        s->macs += item->is_copy ? 0 : unit->macs;
+    }
+    if (engine->options.profile)
+        s->seconds = TQ_NEW_N(engine->arena, double, tq_pool_size(engine->options.pool));
+}
+
 static void make_stage(tq_phased_plan *p, const tq_item_list *list, int begin, int end,
                        tq_phase *phase, tq_phase_stage *s, uses *u)
 {
@@ -392,11 +412,13 @@ static void make_stage(tq_phased_plan *p, const tq_item_list *list, int begin, i
         const size_t size = phase->buffers_offset + (size_t)n_buffers * buffer_size;
         phase->worker_size = size > phase->worker_size ? size : phase->worker_size;
     }
+    describe_stage(p, list, begin, end, s);
     s->n_works = end - begin;
     s->works = TQ_NEW_N(p->plan->engine->arena, tq_work *, s->n_works);
     for (int i = begin; i < end; i++) {
         fill_work(p, &p->items[list->items[i]], buffer_size, &phase->works[i], u);
         phase->works[i].seed = (uint64_t)list->items[i];
+        phase->works[i].seconds = s->seconds; /* the caller is worker 0 */
         s->works[i - begin] = &phase->works[i];
     }
 }

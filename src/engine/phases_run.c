@@ -106,12 +106,15 @@ static void finish(const job *j)
         if (w->partial < 0)
             continue;
         char *partials = slot_data(j->engine, w->partial);
+        const double start = w->seconds ? tq_engine_now() : 0.0;
         if (w->part->kind == TQ_PART_BATCH)
             run_batch(j, w, partials);
         else
             sum_partials(j, w, partials);
         if (w->part->finish)
             w->part->finish(w->state, &w->run, partials);
+        if (w->seconds)
+            *w->seconds += tq_engine_now() - start;
     }
 }
 
@@ -244,10 +247,13 @@ static void run_shard(void *context, int64_t shard, int worker)
     a.scratch = (char *)tq_buffer_data(j->engine->scratch) + (size_t)worker * j->phase->worker_size;
     for (int i = 0; i < j->phase->n_stages; i++) {
         const tq_phase_stage *stage = &j->phase->stages[i];
+        const double start = stage->seconds ? tq_engine_now() : 0.0;
         if (stage->is_tiles)
             run_tiles(&a, stage);
         else if (stage->works[0]->part->sample)
             run_samples(&a, stage->works[0]);
+        if (stage->seconds)
+            stage->seconds[worker] += tq_engine_now() - start;
     }
 }
 

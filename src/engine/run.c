@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-static double now(void)
+double tq_engine_now(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -74,10 +74,10 @@ static void run_step(tq_engine *engine, int index, uint64_t seed)
     tq_step *step = &engine->steps[index];
     if (step->skip)
         return;
-    const double start = now();
+    const double start = tq_engine_now();
     if (step->phase) {
         tq_phase_run(engine, step, mix(seed, (uint64_t)index));
-        step->seconds += now() - start;
+        step->seconds += tq_engine_now() - start;
         return;
     }
     const void **in = (const void **)step->run.in;
@@ -98,7 +98,7 @@ static void run_step(tq_engine *engine, int index, uint64_t seed)
         step->kernel->run(&step->run, step->state);
     else
         tq_node_op(step->node)->reference(&step->run);
-    step->seconds += now() - start;
+    step->seconds += tq_engine_now() - start;
 }
 
 /** Outputs that are inputs are copied, so that the caller may let go of the input. */
@@ -165,6 +165,24 @@ const char *tq_engine_step(const tq_engine *engine, int i, const char **out_node
     if (step->phase)
         return "shards";
     return step->skip ? "alias" : step->kernel ? step->kernel->entry.brief : "reference";
+}
+
+int tq_engine_n_stages(const tq_engine *engine, int step)
+{
+    const tq_phase *phase = engine->steps[step].phase;
+    return phase ? phase->n_stages : 0;
+}
+
+const char *tq_engine_stage(const tq_engine *engine, int step, int k, const char **out_node,
+                            double *out_seconds, int64_t *out_macs)
+{
+    const tq_phase_stage *stage = &engine->steps[step].phase->stages[k];
+    *out_node = tq_node_name(stage->node);
+    *out_macs = stage->macs;
+    *out_seconds = 0.0;
+    for (int i = 0; stage->seconds && i < tq_pool_size(engine->options.pool); i++)
+        *out_seconds += stage->seconds[i];
+    return stage->operators;
 }
 
 static int64_t bytes_of(const tq_engine *engine, int slot)

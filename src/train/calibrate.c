@@ -213,6 +213,18 @@ static tq_status normalise_untrained(tq_graph *running)
     return tq_editor_run((const tq_editor *)(const void *)entry, running);
 }
 
+/** An Observer leaves all that it has seen with itself. */
+static bool needs_extremes_only(const calibration *c, const tq_node *node)
+{
+    tq_init init;
+    if (tq_node_is(node, "Observer"))
+        return false;
+    const tq_status status =
+        tq_init_find(c->options->registry, tq_attr_string(tq_node_attrs(node), "init"), &init);
+    tq_status_drop(status);
+    return !status && tq_init_is_extremes(&init);
+}
+
 /** A clone whose outputs are the statistics, with all FakeQuantize taken out. */
 static tq_status build_running(calibration *c)
 {
@@ -222,8 +234,10 @@ static tq_status build_running(calibration *c)
         const tq_node *node = c->probes[i].node;
         tq_node *twin = tq_graph_find_node(c->running, tq_node_name(node));
         tq_value *x = tq_node_input(twin, 0);
-        TQ_TRY(tq_graph_emit(c->running, twin, "Statistics", &x, 1, &TQ_INT("axis", axis_of(node)),
-                             1, &outputs[i]));
+        const tq_attr attrs[] = { TQ_INT("axis", axis_of(node)),
+                                  TQ_INT("extremes_only", needs_extremes_only(c, node)) };
+        TQ_TRY(tq_graph_emit(c->running, twin, "Statistics", &x, 1, attrs, TQ_COUNT(attrs),
+                             &outputs[i]));
     }
     while (tq_graph_n_outputs(c->running) > 0)
         tq_graph_remove_output(c->running, 0);
