@@ -35,6 +35,7 @@ typedef struct tq_unit {
 typedef struct tq_array {
     int value; /* its plain slot */
     tq_form form;
+    int64_t count; /* floats of a data point */
     int maker;           /* item; -1: a graph input, or made by a whole node */
     int phase;           /* that makes it; of a whole node: the one after */
     int last_use;        /* last phase that reads it, copies apart */

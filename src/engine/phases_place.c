@@ -133,7 +133,7 @@ static int64_t most_samples(const tq_phased_plan *p)
 static size_t scratch_size_of(const tq_phased_plan *p, int array)
 {
     return round_up(
-        (size_t)(tq_form_count(tq_array_type(p, array), p->arrays[array].form) * most_samples(p)) *
+        (size_t)(p->arrays[array].count * most_samples(p)) *
         sizeof(float));
 }
 
@@ -207,7 +207,7 @@ static int slot_of(tq_phased_plan *p, int array)
         return a->value;
     if (a->slot < 0)
         a->slot = add_slot(p->plan->engine,
-                           (size_t)(tq_form_count(tq_array_type(p, array), a->form) * p->batch) *
+                           (size_t)(a->count * p->batch) *
                                sizeof(float));
     return a->slot;
 }
@@ -260,7 +260,7 @@ static tq_operand operand_of(tq_phased_plan *p, int array, size_t buffer_size)
     if (array < 0)
         return (tq_operand){ .place = TQ_OPERAND_NONE };
     const tq_array *a = &p->arrays[array];
-    tq_operand o = { .stride = tq_form_count(tq_array_type(p, array), a->form) };
+    tq_operand o = { .stride = a->count };
     if (is_in_slot(p, array)) {
         o.place = TQ_OPERAND_SLOT;
         o.slot = slot_of(p, array);

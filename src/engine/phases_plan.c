@@ -21,6 +21,7 @@ int tq_phased_add_array(tq_phased_plan *p, int value, tq_form form, int maker, i
 {
     const tq_array array = { .value = value,
                              .form = form,
+                             .count = tq_form_count(&slot_of(p, value)->tensor.type, form),
                              .maker = maker,
                              .phase = phase,
                              .last_use = -1,
