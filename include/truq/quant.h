@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-/* ---- specifications (QuantLib's and DIANA's QRangeSpec, QGranularitySpec, init strategies) ------ */
+/* ---- specifications (QuantLib's and DIANA's QRangeSpec, QGranularitySpec, init strategies) --- */
 
 /** The integer codes: q_min, q_min + step, ..., n_levels of them. step is 1 but for the sign range {-1, 1}. */
 typedef struct tq_range {

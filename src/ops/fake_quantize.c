@@ -155,8 +155,7 @@ static void reference(const tq_op_run *run)
     tq_parallel_for(run->pool, j.n_pieces, forward_piece, &j);
 }
 
-/* ---- gradient ---------------------------------------------------------------------------------
- */
+/* ---- gradient -------------------------------------------------------------------------------- */
 
 /** FakeQuantizeGrad(x, p0.., dy) -> dx, dp0, ... */
 static tq_status gradient(tq_grad *g)

@@ -149,8 +149,7 @@ tq_status tq_emit_requant(tq_integerise *t, const tq_codes *x, const tq_grid *gr
     return TQ_OK;
 }
 
-/* ---- rules without arithmetic ------------------------------------------------------------------
- */
+/* ---- rules without arithmetic ---------------------------------------------------------------- */
 
 tq_status tq_integerise_same(tq_integerise *t)
 {

@@ -48,8 +48,7 @@ typedef struct calibration {
     tq_clock clock;
 } calibration;
 
-/* ---- who observes what
- * ---------------------------------------------------------------------------- */
+/* ---- who observes what ----------------------------------------------------------------------- */
 
 static bool observes(const tq_node *node)
 {
@@ -180,8 +179,7 @@ static tq_status find_groups(calibration *c)
                          "the network has nothing to calibrate; run 'truq f2f' first");
 }
 
-/* ---- running the float network ------------------------------------------------------------------
- */
+/* ---- running the float network --------------------------------------------------------------- */
 
 static bool is_untrained(const tq_node *norm)
 {
@@ -302,8 +300,7 @@ static tq_status run_data(calibration *c)
     return TQ_OK;
 }
 
-/* ---- placing the grids
- * ---------------------------------------------------------------------------- */
+/* ---- placing the grids ----------------------------------------------------------------------- */
 
 /** With attribute unsigned_if_positive the codes start at 0 where nothing negative was seen, and
  * are signed where something was. */

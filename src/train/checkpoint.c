@@ -110,8 +110,7 @@ tq_status tq_checkpoint_save(const char *path, const char *settings, const tq_po
     return status;
 }
 
-/* ---- reading ----------------------------------------------------------------------------------
- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /** Bytes still to be read; `broken` once more was asked for than there is. */
 typedef struct reader {

@@ -22,8 +22,7 @@ tq_status tq_fake_quantizer(const tq_node *node, const tq_quantizer **out_quanti
 /** TQ_ERR_STATE naming the first quantiser whose parameters are NaN. */
 tq_status tq_check_observed(const tq_graph *graph);
 
-/* ---- engines for the batches of a loop ---------------------------------------------------------
- */
+/* ---- engines for the batches of a loop ------------------------------------------------------- */
 
 /** A full-batch engine and one for the smaller rest, planned when first needed. `graph` and `pool`
  *  are borrowed. */
@@ -47,8 +46,7 @@ int64_t tq_batch_for(const tq_graph *graph, int64_t wanted);
 /** Loader options that follow from the graph's only input; TQ_ERR_UNSUPPORTED if it has several. */
 tq_status tq_loader_options_for(const tq_graph *graph, tq_loader_options *options);
 
-/* ---- targets ------------------------------------------------------------------------------------
- */
+/* ---- targets --------------------------------------------------------------------------------- */
 
 /** Where the targets of a loss come from: "labels", "input" or "npz:KEY" of the dataset's file. */
 typedef struct tq_targets {
@@ -68,8 +66,7 @@ void tq_targets_close(tq_targets *targets);
 tq_status tq_targets_get(tq_targets *targets, const tq_batch *batch, const tq_type *output,
                          tq_tensor *out_target);
 
-/* ---- scores
- * --------------------------------------------------------------------------------------- */
+/* ---- scores ---------------------------------------------------------------------------------- */
 
 /** Classes of an output [N, C, ...]. */
 int64_t tq_n_classes(const tq_type *output);
@@ -78,8 +75,7 @@ int64_t tq_argmax(const tq_tensor *output, int64_t i);
 /** How many classes come before `label` in row i: ties in order of index. */
 int64_t tq_rank_of(const tq_tensor *output, int64_t i, int64_t label);
 
-/* ---- time and progress
- * ---------------------------------------------------------------------------- */
+/* ---- time and progress ----------------------------------------------------------------------- */
 
 double tq_now(void); /* seconds, monotonic */
 /** A loop's clock: images and batches per second since it started. */
@@ -97,8 +93,7 @@ tq_status tq_evaluate_phase(const tq_graph *graph, const tq_eval_options *option
                             const char *phase, int64_t epoch, int64_t n_epochs,
                             tq_eval_result *out_result);
 
-/* ---- schedules
- * -------------------------------------------------------------------------------------- */
+/* ---- schedules ------------------------------------------------------------------------------- */
 
 enum { TQ_SCHEDULE_MAX_ARGS = 4 };
 /** A schedule with its arguments and linear warm-up. */
@@ -112,8 +107,7 @@ tq_status tq_plan_parse(const tq_registry *registry, const char *text, tq_plan *
 /** Factor of the learning rate at `step` (from 0). */
 double tq_plan_factor(const tq_plan *plan, int64_t step);
 
-/* ---- the training graph
- * -------------------------------------------------------------------------- */
+/* ---- the training graph ---------------------------------------------------------------------- */
 
 /** One array that is trained: f32 data of a constant of the caller's graph. */
 typedef struct tq_parameter {
@@ -170,8 +164,7 @@ void tq_training_reset(tq_training *training);
 /** Type of the network's output 0 for a batch of this input type. */
 tq_status tq_output_type(const tq_graph *graph, const tq_type *input, tq_type *out_type);
 
-/* ---- checkpoints
- * ------------------------------------------------------------------------------------ */
+/* ---- checkpoints ----------------------------------------------------------------------------- */
 
 /** Results of one epoch. */
 typedef struct tq_epoch {
@@ -196,8 +189,7 @@ tq_status tq_checkpoint_save(const char *path, const char *settings, const tq_po
 tq_status tq_checkpoint_load(const char *path, const char *settings, int64_t max_epochs,
                              tq_position *position, const tq_parameters *parameters, int n_states);
 
-/* ---- manifest
- * --------------------------------------------------------------------------------------- */
+/* ---- manifest -------------------------------------------------------------------------------- */
 
 typedef struct tq_manifest {
     const tq_train_options *options;

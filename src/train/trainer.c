@@ -49,8 +49,7 @@ typedef struct trainer {
     double lr;
 } trainer;
 
-/* ---- the update
- * ------------------------------------------------------------------------------------ */
+/* ---- the update ------------------------------------------------------------------------------ */
 
 /** A bound moves by at most a factor of 2 in a step and never through 0: one large gradient must
  * not leave a grid without levels (a dead alpha). */
@@ -111,8 +110,7 @@ static void update(trainer *t, const tq_engine *engine)
     }
 }
 
-/* ---- one step
- * -------------------------------------------------------------------------------------- */
+/* ---- one step -------------------------------------------------------------------------------- */
 
 /** The training graph for this many data points; the one for the rest is built when first needed.
  */
@@ -168,8 +166,7 @@ static tq_status step(trainer *t, const tq_batch *batch)
     return TQ_OK;
 }
 
-/* ---- results and files
- * ------------------------------------------------------------------------------ */
+/* ---- results and files ----------------------------------------------------------------------- */
 
 static double mean_loss(const trainer *t)
 {
@@ -305,8 +302,7 @@ static tq_status end_early(trainer *t, tq_epoch *epoch)
     return save_manifest(t);
 }
 
-/* ---- the loop
- * ---------------------------------------------------------------------------------------- */
+/* ---- the loop -------------------------------------------------------------------------------- */
 
 static bool is_stopped(const trainer *t)
 {
@@ -358,8 +354,7 @@ static tq_status run_epochs(trainer *t)
     return TQ_OK;
 }
 
-/* ---- getting ready
- * ------------------------------------------------------------------------------------- */
+/* ---- getting ready --------------------------------------------------------------------------- */
 
 static tq_status make_folder(trainer *t)
 {
