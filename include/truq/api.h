@@ -10,7 +10,7 @@
 #define TQ_PRINTF(string_index, first) __attribute__((__format__(__printf__, string_index, first)))
 
 /** Version of the plug-in interface; a plug-in built against another one is refused by name. */
-#define TQ_ABI_VERSION 1
+#define TQ_ABI_VERSION 2
 
 #define TQ_VERSION "0.1.0"
 

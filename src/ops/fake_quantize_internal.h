@@ -4,7 +4,7 @@
 
 #include "ops/ops.h"
 
-#include <truq/quant.h>
+#include <truq/fake.h>
 
 enum { TQ_FAKE_X, TQ_FAKE_PARAMS };
 

@@ -349,7 +349,7 @@ static tq_status place_input(calibration *c, const group *g, const tq_quantizer 
     float params[TQ_QUANTIZER_MAX_PARAMS] = { 0 };
     tq_node_set_attr(g->leader, &TQ_INT("q_min", -128));
     tq_node_set_attr(g->leader, &TQ_INT("n_levels", 256));
-    const tq_range range = tq_fake_range(g->leader);
+    const tq_range range = tq_fake_range(tq_node_attrs(g->leader));
     TQ_TRY(quantizer->init(&range, -128 * scale, 127 * scale, params));
     for (int k = 0; k < quantizer->n_params; k++)
         data[k][0] = params[k];
@@ -394,7 +394,7 @@ static tq_status place(calibration *c, const group *g)
         least = fmin(least, g->observed ? g->statistics[i].min : a[i]);
     }
     choose_sign(c, g, least);
-    const tq_range range = tq_fake_range(g->leader);
+    const tq_range range = tq_fake_range(tq_node_attrs(g->leader));
     for (int64_t i = 0; i < g->n_channels; i++) {
         float params[TQ_QUANTIZER_MAX_PARAMS] = { 0 };
         TQ_TRY(quantizer->init(&range, a[i], b[i], params));

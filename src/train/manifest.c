@@ -58,6 +58,9 @@ static void add_settings(cJSON *root, const tq_manifest *m)
     tq_manifest_add_number(s, "threads", o->n_threads);
     tq_manifest_add_number(s, "checkpoint_every", (double)o->checkpoint_every);
     cJSON_AddBoolToObject(s, "resumed", o->resume);
+    cJSON *controllers = cJSON_AddArrayToObject(s, "controllers");
+    for (int i = 0; o->controllers && o->controllers[i]; i++)
+        cJSON_AddItemToArray(controllers, cJSON_CreateString(o->controllers[i]));
 }
 
 static void add_results(cJSON *root, const tq_manifest *m)

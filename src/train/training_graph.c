@@ -68,12 +68,21 @@ static tq_status append_gradients(tq_training *t, tq_value *loss, tq_parameters 
                          : tq_fail(TQ_ERR_STATE, "the network has nothing that can be trained");
 }
 
-/** Values with metadata "train.updates" become outputs. */
+/** The statistic of that name; -1: there is none. */
+static int find_statistic(const tq_parameters *parameters, const char *name)
+{
+    int i = parameters->n_statistics - 1;
+    while (i >= 0 && strcmp(parameters->statistics[i].name, name) != 0)
+        i--;
+    return i;
+}
+
+/** Values with metadata "train.updates" become outputs. The first graph, in which all statistics
+ *  move that ever will, says which there are. */
 static tq_status append_statistics(tq_training *t, tq_parameters *parameters)
 {
     const bool first = !parameters->statistics;
-    size_t capacity = 0;
-    int n = 0;
+    size_t capacity = 0, indices_capacity = 0;
     for (int i = 0; i < tq_graph_n_values(t->graph); i++) {
         tq_value *value = tq_graph_value(t->graph, i);
         const char *name = tq_value_meta(value, "train.updates");
@@ -85,12 +94,12 @@ static tq_status append_statistics(tq_training *t, tq_parameters *parameters)
         const tq_statistic statistic = { tq_arena_strdup(parameters->arena, name),
                                          tq_tensor_count(tensor), tensor->data };
         if (first)
-            TQ_PUSH(parameters->arena, parameters->statistics, n, capacity, statistic);
-        else
-            n++;
+            TQ_PUSH(parameters->arena, parameters->statistics, parameters->n_statistics, capacity,
+                    statistic);
+        const int index = find_statistic(parameters, name);
+        TQ_ASSERT(index >= 0);
+        TQ_PUSH(parameters->arena, t->statistics, t->n_statistics, indices_capacity, index);
     }
-    TQ_ASSERT(first || n == parameters->n_statistics);
-    parameters->n_statistics = n;
     return TQ_OK;
 }
 

@@ -5,7 +5,7 @@
  * the bits of the quantiser's own loop, in wider vectors. x is seen as [n_outer, C, n_inner]. */
 #include "kernels/f32/loops_internal.h"
 
-#include <truq/quant.h>
+#include <truq/fake.h>
 
 #include <math.h>
 #include <string.h>
@@ -20,20 +20,11 @@ typedef struct job {
     int64_t n_channels, n_inner, per_piece, n_rows;
 } job;
 
-static tq_range read_range(const tq_attrs *attrs)
-{
-    return (tq_range){ .q_min = tq_attr_int(attrs, "q_min"),
-                       .n_levels = tq_attr_int(attrs, "n_levels"),
-                       .step = (int)tq_attr_int(attrs, "step"),
-                       .free_offset = tq_attr_int(attrs, "free_offset") != 0,
-                       .power_of_two = tq_attr_int(attrs, "power_of_two") != 0 };
-}
-
 /** All levels, zero point included, stay where the rounding of the loop is exact (2^22). */
 static bool accepts(const tq_op_run *run)
 {
     const char *quantizer = tq_attr_string(run->attrs, "quantizer");
-    const tq_range range = read_range(run->attrs);
+    const tq_range range = tq_fake_range(run->attrs);
     const int64_t limit = 1 << 20;
     return run->in_types[X]->dtype == TQ_F32 && tq_type_count(run->in_types[X]) > 0 &&
            (!strcmp(quantizer, "pact") || !strcmp(quantizer, "fixed")) &&
@@ -89,7 +80,7 @@ static void run(const tq_op_run *run_, void *state)
     enum { PIECE = 16384 };
     const tq_type *x = run_->in_types[X];
     const int axis = (int)tq_attr_int(run_->attrs, "axis");
-    job j = { .loops = state, .run = run_, .range = read_range(run_->attrs), .n_channels = 1 };
+    job j = { .loops = state, .run = run_, .range = tq_fake_range(run_->attrs), .n_channels = 1 };
     j.quantizer = (const tq_quantizer *)(const void *)tq_registry_get(
         run_->registry, TQ_KIND_QUANTIZER, tq_attr_string(run_->attrs, "quantizer"));
     if (axis >= 0)

@@ -40,7 +40,7 @@ tq_status tq_f2f_run(tq_graph **graph, const tq_recipe *recipe, const tq_edit *e
     const tq_status status = tq_pipeline_run(own.registry, pipeline, graph, &own);
     tq_arena_destroy(arena);
     TQ_TRY(status);
-    tq_graph_set_meta(*graph, "recipe", recipe->entry.name);
+    tq_recipe_remember(recipe, *graph);
     if (out_n_quantizers)
         *out_n_quantizers = count(*graph, "FakeQuantize");
     return TQ_OK;

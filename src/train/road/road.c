@@ -127,6 +127,7 @@ static tq_status train(road *r)
                     .pact_decay = -1.0 },
         .schedule = o->schedule ? o->schedule : "cosine",
         .epochs = o->epochs,
+        .controllers = o->recipe->controllers,
         .batch = o->batch > 0 ? o->batch : 64,
         .seed = o->seed,
         .n_threads = o->n_threads,
