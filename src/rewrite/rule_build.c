@@ -32,18 +32,18 @@ static tq_status add_constant(tq_rule_scope *scope, tq_dtype dtype, int rank, in
     return status;
 }
 
-/* A list of numbers: int64 if all are whole (a shape, axes), else float. */
+/* A list of numbers. Without a dtype: int64 if all are whole (a shape, axes), else float. */
 static tq_status list_constant(tq_rule_scope *scope, const tq_expr *expr, const tq_rule_item *list,
-                               tq_value **out)
+                               tq_dtype wanted, tq_value **out)
 {
-    tq_dtype dtype = TQ_I64;
+    tq_dtype dtype = wanted ? wanted : TQ_I64;
     tq_rule_item *items = TQ_NEW_N(scope->arena, tq_rule_item, list->n);
     for (int i = 0; i < list->n; i++) {
         if (list->items[i].kind == TQ_ITEM_UNKNOWN)
             return fail(scope, expr, "an element of the list is not known in this network");
         if (!tq_rule_as_number(&list->items[i], &items[i]))
             return fail(scope, expr, "an input's list holds numbers");
-        if (items[i].is_float)
+        if (items[i].is_float && !wanted)
             dtype = TQ_F32;
     }
     return add_constant(scope, dtype, 1, list->n, items, out);
@@ -74,7 +74,7 @@ static tq_status input_value(tq_rule_scope *scope, const tq_expr *expr, const tq
     case TQ_ITEM_NUMBER:
         return add_constant(scope, dtype, 0, 1, item, out);
     case TQ_ITEM_LIST:
-        return list_constant(scope, expr, item, out);
+        return list_constant(scope, expr, item, TQ_NONE, out);
     default:
         return fail(scope, expr, "an input is a value, a number or a list of numbers");
     }
@@ -166,6 +166,15 @@ static tq_status add_node(tq_rule_scope *scope, const tq_node_spec *spec, tq_rul
     }
     for (int i = 0; i < spec->n_outputs; i++)
         out[i] = (tq_rule_item){ .kind = TQ_ITEM_VALUE, .value = values[i] };
+    return TQ_OK;
+}
+
+tq_status tq_rule_list_beside(tq_rule_scope *scope, const tq_expr *expr, const tq_rule_item *value,
+                              tq_rule_item *list)
+{
+    tq_value *constant;
+    TQ_TRY(list_constant(scope, expr, list, tq_value_type(value->value)->dtype, &constant));
+    *list = (tq_rule_item){ .kind = TQ_ITEM_VALUE, .value = constant };
     return TQ_OK;
 }
 
@@ -380,6 +389,13 @@ tq_status tq_rule_unary(tq_rule_scope *scope, const tq_expr *expr, const tq_rule
     tq_rule_item number;
     if (args[0].kind == TQ_ITEM_UNKNOWN)
         return TQ_OK;
+    if (args[0].kind == TQ_ITEM_LIST) {
+        tq_rule_item *items = TQ_NEW_N(scope->arena, tq_rule_item, args[0].n);
+        for (int i = 0; i < args[0].n; i++)
+            TQ_TRY(tq_rule_unary(scope, expr, &args[0].items[i], 1, &items[i]));
+        *out = (tq_rule_item){ .kind = TQ_ITEM_LIST, .n = args[0].n, .items = items };
+        return TQ_OK;
+    }
     if (args[0].kind == TQ_ITEM_VALUE && scope->replaces) {
         int i = 0;
         while (strcmp(ops[i][0], expr->text) != 0)
@@ -423,10 +439,11 @@ tq_status tq_rule_along(tq_rule_scope *scope, const tq_expr *expr, const tq_rule
     (void)n;
     if (args[0].kind == TQ_ITEM_UNKNOWN)
         return TQ_OK;
-    if (args[0].kind != TQ_ITEM_VALUE || !tq_rule_as_number(&args[1], &axis) ||
-        !tq_rule_as_number(&args[2], &rank) || axis.is_float || rank.is_float || rank.i < 1 ||
-        rank.i > TQ_MAX_RANK || axis.i < -rank.i || axis.i >= rank.i)
-        return fail(scope, expr, "along takes a value, an axis and a rank");
+    const bool is_vector = args[0].kind == TQ_ITEM_VALUE || args[0].kind == TQ_ITEM_LIST;
+    if (!is_vector || !tq_rule_as_number(&args[1], &axis) || !tq_rule_as_number(&args[2], &rank) ||
+        axis.is_float || rank.is_float || rank.i < 1 || rank.i > TQ_MAX_RANK || axis.i < -rank.i ||
+        axis.i >= rank.i)
+        return fail(scope, expr, "along takes a value or a list, an axis and a rank");
     for (int i = 0; i < rank.i; i++)
         dims[i] = tq_rule_integer(i == (axis.i < 0 ? axis.i + rank.i : axis.i) ? -1 : 1);
     const tq_rule_item reshaped[] = { args[0],
