@@ -155,6 +155,11 @@ TQ_API tq_status tq_requant_find(const tq_requant_limits *limits, int n, const d
                                  const double *real_offset, int64_t lo, int64_t hi, tq_rounding rounding,
                                  tq_arena *arena, tq_requant *out);
 
+/** How many x in [lo, hi], over all channels, are ties that `rounding` (half-even, half-away; 0 for others) takes to another code
+ *  of [q_min, q_max] than `r`, which rounds half up. */
+TQ_API int64_t tq_requant_ties(const tq_requant *r, int64_t lo, int64_t hi, int64_t q_min, int64_t q_max, int64_t zero_point,
+                               tq_rounding rounding);
+
 #ifdef __cplusplus
 }
 #endif

@@ -97,8 +97,7 @@ static tq_status run(tq_cli *cli)
             "with an anchor or a stage there"),
         TQ_OPT_FLAG(0, "partial", &f2t.partial,
                     "what has no integer form, or is assigned to the cpu, stays float"),
-        TQ_OPT_STRING(0, "rounding", "half-up", &rounding,
-                      "convert activations of another rounding as half-up"),
+        TQ_OPT_ROUNDING(&rounding),
         TQ_OPT_STRING(0, "dump-after", "EDITOR", &edit.dump_after,
                       "print the network after this editor, or after all"),
         TQ_OPT_STRING(0, "dump-failed", "FILE", &dump.failed_path,
@@ -111,15 +110,13 @@ static tq_status run(tq_cli *cli)
     scales s = { 0 };
     TQ_TRY(parse_scales(cli, input_scale, &inputs, &s));
     TQ_TRY(parse_shift(shift, &f2t.shift));
-    if (rounding && strcmp(rounding, "half-up") != 0)
-        return tq_fail(TQ_ERR_USAGE, "--rounding takes half-up, not '%s'", rounding);
+    TQ_TRY(tq_cli_half_up(rounding, &f2t.force_half_up));
     int n_editors;
     const tq_editor *const *found;
     TQ_TRY(tq_cli_editors(cli, &editors, false, &n_editors, &found));
     place_editors(cli, n_editors, found, &f2t, &edit);
     TQ_TRY(tq_dump_prepare(&dump, &edit));
     TQ_TRY(tq_cli_check_output(cli, out));
-    f2t.force_half_up = rounding != NULL;
     f2t.n_input_scales = s.n;
     f2t.input_names = s.names;
     f2t.input_scales = s.values;

@@ -28,10 +28,7 @@ tq_status tq_grid_behind(tq_integerise *t, bool *out_found, tq_grid *out_grid)
     if (!next || !tq_node_is(next, "FakeQuantize") || tq_node_input(next, 0) != y)
         return TQ_OK;
     TQ_TRY(tq_fake_grids(next, tq_int_arena(t), &grids, &n));
-    if (tq_int_options(t)->force_half_up && grids[0].rounding != TQ_ROUND_FLOOR)
-        grids[0].rounding = TQ_ROUND_HALF_UP;
-    *out_found = n == 1 && grids[0].step == 1 &&
-                 (grids[0].rounding == TQ_ROUND_HALF_UP || grids[0].rounding == TQ_ROUND_FLOOR);
+    *out_found = n == 1 && grids[0].step == 1;
     *out_grid = grids[0];
     return TQ_OK;
 }

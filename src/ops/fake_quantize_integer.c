@@ -50,19 +50,6 @@ static tq_status integerise_constant(tq_integerise *t, const tq_tensor *x, const
     return TQ_OK;
 }
 
-/** Codes from a constant keep a value that is on the grid: ties do not occur there. */
-static tq_status check_rounding(tq_integerise *t, tq_grid *grid)
-{
-    if (grid->rounding == TQ_ROUND_HALF_UP || grid->rounding == TQ_ROUND_FLOOR)
-        return TQ_OK;
-    if (!tq_int_options(t)->force_half_up)
-        return tq_int_refuse(
-            t, "an add and a shift cannot round '%s'; integerise with --rounding half-up",
-            tq_rounding_name(grid->rounding));
-    grid->rounding = TQ_ROUND_HALF_UP;
-    return TQ_OK;
-}
-
 tq_status tq_integerise_fake_quantize(tq_integerise *t)
 {
     const tq_node *node = tq_int_node(t);
@@ -80,7 +67,6 @@ tq_status tq_integerise_fake_quantize(tq_integerise *t)
     if (grids[0].step != 1)
         return tq_int_refuse(t, "its codes are %d apart; a requantisation makes consecutive ones",
                              grids[0].step);
-    TQ_TRY(check_rounding(t, &grids[0]));
     tq_codes y;
     TQ_TRY(tq_emit_requant(t, x, &grids[0], &y));
     tq_int_set(t, 0, &y);
