@@ -112,9 +112,29 @@ static tq_status refuse(tq_control *c)
 static const tq_controller stopper = { .entry = { .name = "stopper", .brief = "stops" },
                                        .after_step = refuse };
 
+/* Which parameters are frozen. */
+static int n_frozen;
+static char frozen_names[64];
+
+static tq_status watch(tq_control *c)
+{
+    n_frozen = 0;
+    frozen_names[0] = 0;
+    for (int i = 0; i < c->n_parameters; i++)
+        if (c->parameters[i].frozen) {
+            CHECK_EQ(c->parameters[i].role, TQ_ROLE_BOUND);
+            n_frozen++;
+            strcat(strcat(frozen_names, c->parameters[i].name), " ");
+        }
+    return TQ_OK;
+}
+
+static const tq_controller watcher = { .entry = { .name = "watcher", .brief = "counts" },
+                                       .after_step = watch };
+
 static tq_registry *registry(void)
 {
-    static const tq_controller *const all[] = { &notes, &holder, &slow, &stopper };
+    static const tq_controller *const all[] = { &notes, &holder, &slow, &stopper, &watcher };
     tq_registry *r = tq_registry_create();
     CHECK_OK(tq_builtin_register(r));
     for (int i = 0; i < TQ_COUNT(all); i++)
@@ -124,27 +144,43 @@ static tq_registry *registry(void)
 
 /* ---- running --------------------------------------------------------------------------------- */
 
-/** 61 points: eight batches of 8 an epoch, the last one smaller. */
-static tq_train_options steered(const tq_registry *r, const tq_dataset *data,
-                                const char *const *controllers)
+static struct {
+    tq_registry *r;
+    tq_dataset *data;
+} lab;
+
+static void open_lab(int n_points)
 {
-    tq_train_options o = training(data, NULL);
-    o.registry = r;
+    lab.r = registry();
+    lab.data = open_points(n_points);
+}
+
+static void close_lab(void)
+{
+    tq_dataset_close(lab.data);
+    tq_registry_destroy(lab.r);
+}
+
+/** 61 points: eight batches of 8 an epoch, the last one smaller. */
+static tq_train_options steered(const char *const *controllers)
+{
+    tq_train_options o = training(lab.data, NULL);
+    o.registry = lab.r;
     o.epochs = 2;
     o.controllers = controllers;
     return o;
 }
 
-static tq_graph *parse(const tq_registry *r, const char *text)
+static tq_graph *parse(const char *text)
 {
     tq_graph *graph;
-    CHECK_OK(tq_graph_parse(r, text, &graph));
+    CHECK_OK(tq_graph_parse(lab.r, text, &graph));
     return graph;
 }
 
 static tq_graph *trained(const tq_train_options *o, const char *text)
 {
-    tq_graph *graph = parse(o->registry, text);
+    tq_graph *graph = parse(text);
     tq_train_result result;
     CHECK_OK(tq_train(graph, o, &result));
     return graph;
@@ -178,21 +214,18 @@ static void check_resumes(tq_train_options o, const char *text)
 
 TEST(hooks_are_called_in_their_order)
 {
-    tq_registry *r = registry();
-    tq_dataset *data = open_points(24);
+    open_lab(24);
     memset(events, 0, sizeof events);
-    tq_train_options o = steered(r, data, LIST("notes"));
+    tq_train_options o = steered(LIST("notes"));
     tq_graph_destroy(trained(&o, CLASSIFIER));
     CHECK_STR(events, "S0bababae1bababae");
-    tq_dataset_close(data);
-    tq_registry_destroy(r);
+    close_lab();
 }
 
 TEST(a_resumed_training_calls_the_hooks_that_are_left)
 {
-    tq_registry *r = registry();
-    tq_dataset *data = open_points(24);
-    tq_train_options o = steered(r, data, LIST("notes"));
+    open_lab(24);
+    tq_train_options o = steered(LIST("notes"));
     o.run_folder = new_folder();
     o.max_steps = 4;
     tq_graph_destroy(trained(&o, CLASSIFIER));
@@ -201,15 +234,13 @@ TEST(a_resumed_training_calls_the_hooks_that_are_left)
     memset(events, 0, sizeof events);
     tq_graph_destroy(trained(&o, CLASSIFIER));
     CHECK_STR(events, "babae");
-    tq_dataset_close(data);
-    tq_registry_destroy(r);
+    close_lab();
 }
 
 TEST(what_is_frozen_stays_and_what_is_set_is_used)
 {
-    tq_registry *r = registry();
-    tq_dataset *data = open_points(61);
-    tq_train_options o = steered(r, data, LIST("holder"));
+    open_lab(61);
+    tq_train_options o = steered(LIST("holder"));
     o.max_steps = 5;
     tq_graph *five = trained(&o, CLASSIFIER);
     o.max_steps = 0;
@@ -220,19 +251,17 @@ TEST(what_is_frozen_stays_and_what_is_set_is_used)
     CHECK(constant(all, "g")[1] != constant(five, "g")[1]);
     tq_graph_destroy(five);
     tq_graph_destroy(all);
-    tq_dataset_close(data);
-    tq_registry_destroy(r);
+    close_lab();
 }
 
 TEST(the_learning_rate_of_one_parameter_is_scaled)
 {
-    tq_registry *r = registry();
-    tq_dataset *data = open_points(24);
+    open_lab(24);
     float moved[2], other[2];
     for (int i = 0; i < 2; i++) {
-        tq_train_options o = steered(r, data, i ? LIST("slow:0.25") : NULL);
+        tq_train_options o = steered(i ? LIST("slow:0.25") : NULL);
         o.max_steps = 1;
-        tq_graph *before = parse(r, CLASSIFIER), *after = trained(&o, CLASSIFIER);
+        tq_graph *before = parse(CLASSIFIER), *after = trained(&o, CLASSIFIER);
         moved[i] = constant(after, "f")[7] - constant(before, "f")[7];
         other[i] = constant(after, "w")[7];
         tq_graph_destroy(before);
@@ -241,32 +270,27 @@ TEST(the_learning_rate_of_one_parameter_is_scaled)
     CHECK(moved[0] != 0);
     CHECK_NEAR((double)moved[1], 0.25 * (double)moved[0], 1e-6);
     CHECK(other[0] == other[1]);
-    tq_dataset_close(data);
-    tq_registry_destroy(r);
+    close_lab();
 }
 
 TEST(states_and_what_was_frozen_resume_to_the_same_bytes)
 {
-    tq_registry *r = registry();
-    tq_dataset *data = open_points(61);
-    tq_train_options o = steered(r, data, LIST("holder", "freeze-bn:1", "slow:0.5"));
+    open_lab(61);
+    tq_train_options o = steered(LIST("holder", "freeze-bn:1", "slow:0.5"));
     o.optimizer = "adam";
     check_resumes(o, CLASSIFIER);
-    tq_dataset_close(data);
-    tq_registry_destroy(r);
+    close_lab();
 }
 
 TEST(a_failing_hook_is_named_with_its_step)
 {
-    tq_registry *r = registry();
-    tq_dataset *data = open_points(61);
-    tq_train_options o = steered(r, data, LIST("stopper"));
-    tq_graph *graph = parse(r, CLASSIFIER);
+    open_lab(61);
+    tq_train_options o = steered(LIST("stopper"));
+    tq_graph *graph = parse(CLASSIFIER);
     tq_train_result result;
     CHECK_FAILS(tq_train(graph, &o, &result), TQ_ERR_STATE, "controller 'stopper', step 3: enough");
     tq_graph_destroy(graph);
-    tq_dataset_close(data);
-    tq_registry_destroy(r);
+    close_lab();
 }
 
 TEST(unknown_names_and_arguments_are_refused_before_anything_is_written)
@@ -287,44 +311,40 @@ TEST(unknown_names_and_arguments_are_refused_before_anything_is_written)
         { "freeze-bounds:10,5,1", TQ_ERR_VALUE, "decay is 1" },
         { "notes:1", TQ_ERR_VALUE, "it takes no arguments" },
     };
-    tq_registry *r = registry();
-    tq_dataset *data = open_points(24);
+    open_lab(24);
     for (int i = 0; i < TQ_COUNT(cases); i++) {
-        tq_train_options o = steered(r, data, LIST(cases[i].text));
+        tq_train_options o = steered(LIST(cases[i].text));
         o.run_folder = new_folder();
-        tq_graph *graph = parse(r, CLASSIFIER);
+        tq_graph *graph = parse(CLASSIFIER);
         tq_train_result result;
         CHECK_FAILS(tq_train(graph, &o, &result), cases[i].code, cases[i].message);
         CHECK(access(o.run_folder, F_OK) != 0);
         tq_graph_destroy(graph);
     }
-    tq_dataset_close(data);
-    tq_registry_destroy(r);
+    close_lab();
 }
 
 TEST(a_checkpoint_of_other_controllers_is_refused)
 {
-    tq_registry *r = registry();
-    tq_dataset *data = open_points(24);
-    tq_train_options o = steered(r, data, LIST("freeze-bn:1"));
+    open_lab(24);
+    tq_train_options o = steered(LIST("freeze-bn:1"));
     o.run_folder = new_folder();
     tq_graph_destroy(trained(&o, CLASSIFIER));
     o.resume = true;
     o.controllers = LIST("freeze-bn:2");
-    tq_graph *graph = parse(r, CLASSIFIER);
+    tq_graph *graph = parse(CLASSIFIER);
     tq_train_result result;
     CHECK_FAILS(tq_train(graph, &o, &result), TQ_ERR_VALUE, "'controllers=freeze-bn:2'");
     tq_graph_destroy(graph);
-    tq_dataset_close(data);
-    tq_registry_destroy(r);
+    close_lab();
 }
 
 /* ---- freeze-bn ------------------------------------------------------------------------------- */
 
 TEST(batch_norms_keep_their_statistics_from_that_epoch_on_and_learn)
 {
-    tq_dataset *data = open_points(61);
-    tq_train_options o = steered(check_registry(), data, LIST("freeze-bn:1"));
+    open_lab(61);
+    tq_train_options o = steered(LIST("freeze-bn:1"));
     tq_graph *graphs[2];
     for (int i = 0; i < 2; i++) {
         o.max_steps = i ? 0 : 8;
@@ -337,15 +357,15 @@ TEST(batch_norms_keep_their_statistics_from_that_epoch_on_and_learn)
     CHECK(constant(graphs[0], "b")[0] != constant(graphs[1], "b")[0]);
     tq_graph_destroy(graphs[0]);
     tq_graph_destroy(graphs[1]);
-    tq_dataset_close(data);
+    close_lab();
 }
 
 TEST(freezing_at_once_is_training_with_frozen_batch_norms)
 {
-    tq_dataset *data = open_points(61);
+    open_lab(61);
     char *text[2];
     for (int i = 0; i < 2; i++) {
-        tq_train_options o = steered(check_registry(), data, i ? LIST("freeze-bn:0") : NULL);
+        tq_train_options o = steered(i ? LIST("freeze-bn:0") : NULL);
         o.bn = i ? "train" : "freeze";
         tq_graph *graph = trained(&o, CLASSIFIER);
         text[i] = tq_graph_print(graph, 0);
@@ -353,7 +373,7 @@ TEST(freezing_at_once_is_training_with_frozen_batch_norms)
     }
     CHECK_STR(text[0], text[1]);
     free(text[0]), free(text[1]);
-    tq_dataset_close(data);
+    close_lab();
 }
 
 static tq_status freeze_in_epoch_0(tq_control *c)
@@ -366,18 +386,16 @@ TEST(batch_norms_that_thaw_move_their_statistics_again)
 {
     static const tq_controller winter = { .entry = { .name = "winter", .brief = "freezes epoch 0" },
                                           .epoch_start = freeze_in_epoch_0 };
-    tq_registry *r = registry();
-    CHECK_OK(tq_registry_add(r, TQ_KIND_CONTROLLER, &winter.entry));
-    tq_dataset *data = open_points(61);
-    tq_train_options o = steered(r, data, LIST("winter"));
+    open_lab(61);
+    CHECK_OK(tq_registry_add(lab.r, TQ_KIND_CONTROLLER, &winter.entry));
+    tq_train_options o = steered(LIST("winter"));
     for (int i = 0; i < 2; i++) {
         o.max_steps = i ? 9 : 8;
         tq_graph *graph = trained(&o, CLASSIFIER);
         CHECK_EQ(constant(graph, "m")[0] != 0.0f, i);
         tq_graph_destroy(graph);
     }
-    tq_dataset_close(data);
-    tq_registry_destroy(r);
+    close_lab();
 }
 
 /* ---- freeze-bounds --------------------------------------------------------------------------- */
@@ -394,63 +412,33 @@ TEST(batch_norms_that_thaw_move_their_statistics_again)
     "p = FakeQuantize(s,lo0,hi2)[q_min=0,n_levels=256] l = Gemm(p,h)[transB=1] "                   \
     "logits = FakeQuantize(l,lo3,hi3)[q_min=-128,n_levels=256]"
 
-static int n_frozen;
-static char frozen_names[64];
-
-static tq_status watch(tq_control *c)
-{
-    n_frozen = 0;
-    frozen_names[0] = 0;
-    for (int i = 0; i < c->n_parameters; i++)
-        if (c->parameters[i].frozen) {
-            CHECK_EQ(c->parameters[i].role, TQ_ROLE_BOUND);
-            n_frozen++;
-            strcat(strcat(frozen_names, c->parameters[i].name), " ");
-        }
-    return TQ_OK;
-}
-
-static const tq_controller watcher = { .entry = { .name = "watcher", .brief = "counts" },
-                                       .after_step = watch };
-
-static tq_registry *watching(void)
-{
-    tq_registry *r = registry();
-    CHECK_OK(tq_registry_add(r, TQ_KIND_CONTROLLER, &watcher.entry));
-    return r;
-}
-
 TEST(bounds_freeze_one_at_a_time_from_the_start_on)
 {
     static const int expected[] = {
         [3] = 0, [4] = 1, [5] = 1, [6] = 2, [7] = 2, [8] = 3, [10] = 3
     };
-    tq_registry *r = watching();
-    tq_dataset *data = open_points(61);
+    open_lab(61);
     for (int steps = 3; steps < TQ_COUNT(expected); steps++) {
         if (steps == 9)
             continue;
-        tq_train_options o = steered(r, data, LIST("freeze-bounds:4,2", "watcher"));
+        tq_train_options o = steered(LIST("freeze-bounds:4,2", "watcher"));
         o.max_steps = steps;
         o.params.lr = 1e-4;
         tq_graph_destroy(trained(&o, QUANTIZED));
         CHECK_EQ(n_frozen, expected[steps], "after %d steps", steps);
     }
-    tq_dataset_close(data);
-    tq_registry_destroy(r);
+    close_lab();
 }
 
 TEST(the_bound_with_the_smallest_gradient_is_frozen_first)
 {
-    tq_registry *r = watching();
-    tq_dataset *data = open_points(61);
-    tq_train_options o = steered(r, data, LIST("freeze-bounds:2,100", "watcher"));
+    open_lab(61);
+    tq_train_options o = steered(LIST("freeze-bounds:2,100", "watcher"));
     o.max_steps = 2;
     o.params.lr = 1e-4;
     tq_graph_destroy(trained(&o, QUANTIZED));
     CHECK_STR(frozen_names, "lo3 ");
-    tq_dataset_close(data);
-    tq_registry_destroy(r);
+    close_lab();
 }
 
 /* hi1 is pulled from one octave of the scale into the next: it is not at rest. */
@@ -464,12 +452,10 @@ TEST(a_bound_that_left_its_average_is_not_frozen)
 {
     static const tq_controller puller = { .entry = { .name = "puller", .brief = "pulls" },
                                           .epoch_start = pull };
-    tq_registry *r = watching();
-    CHECK_OK(tq_registry_add(r, TQ_KIND_CONTROLLER, &puller.entry));
-    tq_dataset *data = open_points(61);
+    open_lab(61);
+    CHECK_OK(tq_registry_add(lab.r, TQ_KIND_CONTROLLER, &puller.entry));
     for (int i = 0; i < 2; i++) { /* an average that follows at once lets it freeze */
-        tq_train_options o = steered(r, data,
-                                     i ? LIST("puller", "freeze-bounds:1,1,0", "watcher")
+        tq_train_options o = steered(i ? LIST("puller", "freeze-bounds:1,1,0", "watcher")
                                        : LIST("puller", "freeze-bounds:1,1", "watcher"));
         o.max_steps = 7;
         o.params.lr = 1e-4;
@@ -477,19 +463,16 @@ TEST(a_bound_that_left_its_average_is_not_frozen)
         CHECK_EQ(n_frozen, 2 + i, "%s", frozen_names);
         CHECK_EQ(strstr(frozen_names, "hi1") != NULL, i);
     }
-    tq_dataset_close(data);
-    tq_registry_destroy(r);
+    close_lab();
 }
 
 TEST(bounds_that_freeze_resume_to_the_same_bytes)
 {
-    tq_registry *r = watching();
-    tq_dataset *data = open_points(61);
-    tq_train_options o = steered(r, data, LIST("freeze-bounds:3,5", "watcher"));
+    open_lab(61);
+    tq_train_options o = steered(LIST("freeze-bounds:3,5", "watcher"));
     o.optimizer = "pactadam";
     o.params.lr = 0.001;
     check_resumes(o, QUANTIZED);
     CHECK_EQ(n_frozen, 3);
-    tq_dataset_close(data);
-    tq_registry_destroy(r);
+    close_lab();
 }
