@@ -213,6 +213,12 @@ static bool has_unknown(const tq_rule_item *item)
     return item->kind == TQ_ITEM_UNKNOWN;
 }
 
+/* Lists (shapes, scales of channels) have no order: whether one is larger is not known. */
+static bool lacks_order(const tq_rule_item *args)
+{
+    return args[0].kind == TQ_ITEM_LIST || args[1].kind == TQ_ITEM_LIST;
+}
+
 static tq_status compare(const tq_rule_scope *scope, const tq_expr *expr, const tq_rule_item *args,
                          tq_rule_item *out)
 {
@@ -228,6 +234,8 @@ static tq_status compare(const tq_rule_scope *scope, const tq_expr *expr, const 
     }
     const int order = compare_items(&args[0], &args[1]);
     const char *sign = expr->text;
+    if ((*sign == '<' || *sign == '>') && lacks_order(args))
+        return TQ_OK;
     if (strcmp(sign, "==") == 0 || strcmp(sign, "!=") == 0)
         *out = tq_rule_bool((order == 0) == (*sign == '='));
     else if (strcmp(sign, "<") == 0)

@@ -77,6 +77,19 @@ TEST(grids_of_channels_give_lists)
     tq_graph_destroy(graph);
 }
 
+/* A rule for one scale leaves grids of channels alone, whichever way it asks. */
+TEST(lists_have_no_order)
+{
+    const char *const rules[] = { "rule a { y = MatMul(x, w) where scale(w) > 0 => y = MatMul(x, w * scale(w)) }",
+                                  "rule a { y = MatMul(x, w) where not scale(w) <= 0 => y = MatMul(x, w * scale(w)) }" };
+    tq_graph *graph = check_graph("input x: f32[2,2]  const v: f32[2,2] = 1  const lo: f32[2] = {-8, -2}  "
+                                  "const hi: f32[2] = {7, 1.75}  "
+                                  "w = FakeQuantize(v, lo, hi) [q_min=-8, n_levels=16, axis=0]  y = MatMul(x, w)");
+    for (int i = 0; i < TQ_COUNT(rules); i++)
+        CHECK_EQ(rules_apply(rules[i], graph), 0);
+    tq_graph_destroy(graph);
+}
+
 TEST(one_scale_for_all_is_a_number_behind_moves_and_channels_are_not_known_there)
 {
     const char *const moved = "rule a { y = Neg(t) where scale(t) == 0.5, not has(grid_axis(t)) => y = Abs(t) }";
