@@ -15,6 +15,22 @@ static tq_status fail(const tq_rule_scope *scope, const tq_expr *expr, const cha
 
 /* ---- constants ---- */
 
+/* `wanted`: the name it is to have; NULL: it is one that the rule itself wrote. */
+static void remember(tq_rule_scope *scope, tq_value *value, const char *wanted)
+{
+    tq_rule_heirs *heirs = scope->heirs;
+    const struct tq_rule_heir heir = { value, tq_value_name(value), wanted };
+    TQ_PUSH(heirs->arena, heirs->items, heirs->n, heirs->capacity, heir);
+}
+
+static tq_status add_tensor(tq_rule_scope *scope, const tq_tensor *tensor, tq_value **out)
+{
+    const char *name = tq_arena_printf(scope->arena, "%s/const", scope->prefix);
+    TQ_TRY(tq_graph_add_constant(scope->found->graph, name, tensor, out));
+    remember(scope, *out, NULL);
+    return TQ_OK;
+}
+
 static tq_status add_constant(tq_rule_scope *scope, tq_dtype dtype, int rank, int64_t n,
                               const tq_rule_item *items, tq_value **out)
 {
@@ -26,8 +42,7 @@ static tq_status add_constant(tq_rule_scope *scope, tq_dtype dtype, int rank, in
             tq_store_f64(tensor.data, dtype, i, items[i].f);
         else
             tq_store_i64(tensor.data, dtype, i, items[i].i);
-    const char *name = tq_arena_printf(scope->arena, "%s/const", scope->prefix);
-    const tq_status status = tq_graph_add_constant(scope->found->graph, name, &tensor, out);
+    const tq_status status = add_tensor(scope, &tensor, out);
     tq_tensor_reset(&tensor);
     return status;
 }
@@ -114,8 +129,7 @@ static const char *wanted_name(const tq_rule_scope *scope, const tq_value *value
     for (int i = scope->heirs->n - 1; i >= 0; i--)
         if (scope->heirs->items[i].value == value)
             return scope->heirs->items[i].wanted;
-    const char *name = tq_value_name(value);
-    return strncmp(name, scope->prefix, strlen(scope->prefix)) == 0 ? NULL : name;
+    return tq_value_name(value);
 }
 
 /* Of the first constant of the network that went in. */
@@ -141,11 +155,8 @@ static tq_status fold(tq_rule_scope *scope, tq_node *node, tq_value **values)
         tq_tensor_reset(&outputs[i]);
     }
     TQ_TRY(status);
-    tq_rule_heirs *heirs = scope->heirs;
-    for (int i = 0; i < n; i++) {
-        const struct tq_rule_heir heir = { values[i], tq_value_name(values[i]), name };
-        TQ_PUSH(heirs->arena, heirs->items, heirs->n, heirs->capacity, heir);
-    }
+    for (int i = 0; i < n; i++)
+        remember(scope, values[i], name);
     tq_graph_remove_node(scope->found->graph, node);
     return TQ_OK;
 }
@@ -475,8 +486,7 @@ tq_status tq_rule_full(tq_rule_scope *scope, const tq_expr *expr, const tq_rule_
     for (int64_t i = 0; i < tq_tensor_count(&tensor); i++)
         tq_store_f64(tensor.data, type.dtype, i, number.f);
     *out = (tq_rule_item){ .kind = TQ_ITEM_VALUE };
-    const char *name = tq_arena_printf(scope->arena, "%s/const", scope->prefix);
-    const tq_status status = tq_graph_add_constant(scope->found->graph, name, &tensor, &out->value);
+    const tq_status status = add_tensor(scope, &tensor, &out->value);
     tq_tensor_reset(&tensor);
     return status;
 }

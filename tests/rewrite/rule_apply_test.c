@@ -40,6 +40,13 @@ TEST(constants_are_folded_at_once)
                 "input x: f32[2]  const s: f32[2] = {10, 21}  y = Mul(x, s)");
 }
 
+TEST(a_constant_named_after_its_node_keeps_its_name)
+{
+    rules_check("input x: f32[2]  const y.weight: f32[2] = {2, 3}  y = Mul(x, y.weight)  z = Neg(y)",
+                "rule a { y = Mul(x, w: const) where max(w) < 4 => y = Mul(x, w * 2) }",
+                "input x: f32[2]  const y.weight: f32[2] = {4, 6}  y = Mul(x, y.weight)  z = Neg(y)");
+}
+
 TEST(numbers_take_the_type_of_the_value_beside_them)
 {
     rules_check("input x: f16[2]  y = Neg(x)", "rule a { y = Neg(x) => y = x * -1 }",
