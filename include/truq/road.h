@@ -17,6 +17,10 @@ extern "C" {
  *  registry and recipe are set here; NULL: nothing). On failure *graph is unchanged. TQ_ERR_STATE if it is not a float network. */
 TQ_API tq_status tq_f2f_run(tq_graph **graph, const tq_recipe *recipe, const tq_edit *edit, int *out_n_quantizers);
 
+/** Trains (tq_train), with the editors that the recipe left with the network and those of options->edit: the moment POST_TRAIN runs
+ *  on the trained network, the pipeline post-train; what else the caller brings runs in pre-grad. */
+TQ_API tq_status tq_train_run(tq_graph **graph, const tq_train_options *options, tq_train_result *out_result);
+
 typedef struct tq_f2t_options {
     const char *backend;                    /* NULL: "generic" */
     int shift;                              /* -1: as large as the proof allows; 24: QuantLib's arithmetic */

@@ -129,6 +129,7 @@ typedef struct tq_train_options {
     int64_t checkpoint_every;            /* steps; 0: each epoch */
     bool resume;                         /* continue from the run folder's checkpoint where there is one */
     const char *command_line;            /* for the manifest */
+    const struct tq_edit *edit;          /* of the pipeline pre-grad: editors that join (more), log, dump, failed; NULL: nothing */
     tq_progress_fn progress;
     void *context;
 } tq_train_options;

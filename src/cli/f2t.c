@@ -49,8 +49,7 @@ static void place_editors(tq_cli *cli, int n, const tq_editor *const *editors, t
     const char **before = TQ_NEW_N(cli->arena, const char *, n);
     const tq_editor **inside = TQ_NEW_N(cli->arena, const tq_editor *, n);
     for (int i = 0; i < n; i++)
-        if (editors[i]->rule &&
-            (editors[i]->after || editors[i]->before || editors[i]->stage != TQ_EDIT_CUSTOM))
+        if (editors[i]->rule && tq_editor_moment(cli->registry, editors[i]) >= TQ_EDIT_TRUE)
             inside[edit->n_more++] = editors[i];
         else
             before[f2t->n_editors++] = editors[i]->entry.name;

@@ -1,5 +1,6 @@
 /* truq train: trains a float or a fake-quantised network. */
-#include "cli.h"
+#include "dump.h"
+#include "rules.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -9,7 +10,9 @@ typedef struct training {
     const char *model, *data, *valid, *preset, *partition, *out;
     int64_t seed, n_threads, n_shards;
     double lr, momentum, weight_decay, pact_decay; /* NaN: not given */
-    tq_list controllers;
+    tq_list controllers, editors;
+    tq_dump dump;
+    tq_edit edit;
     tq_train_options train;
 } training;
 
@@ -29,8 +32,8 @@ static void list_controllers(tq_cli *cli, training *t)
 static tq_status take_recipe(tq_cli *cli, const tq_graph *graph, training *t)
 {
     tq_train_options *o = &t->train;
-    tq_recipe_training recipe;
-    TQ_TRY(tq_recipe_training_of(graph, cli->arena, &recipe));
+    tq_recipe_memory recipe;
+    TQ_TRY(tq_recipe_recall(graph, cli->arena, &recipe));
     if (!o->optimizer) {
         o->optimizer = recipe.optimizer;
         if (isnan(t->lr))
@@ -54,6 +57,8 @@ static tq_status check(tq_cli *cli, training *t)
         o->run_folder = tq_arena_printf(cli->arena, "%s.run", t->out);
     if (strcmp(o->bn, "train") != 0 && strcmp(o->bn, "freeze") != 0)
         return tq_fail(TQ_ERR_USAGE, "--bn takes train or freeze, not '%s'", o->bn);
+    TQ_TRY(tq_cli_editors(cli, &t->editors, false, &t->edit.n_more, &t->edit.more));
+    TQ_TRY(tq_dump_prepare(&t->dump, &t->edit));
     TQ_TRY(tq_cli_check_output(cli, t->out));
     return tq_cli_check_folder(cli, o->run_folder);
 }
@@ -100,7 +105,8 @@ static tq_status train(tq_cli *cli, training *t)
     t->train.progress = tq_meter_show;
     t->train.context = &meter;
     tq_train_result result;
-    const tq_status status = tq_train(*graph, &t->train, &result);
+    t->train.edit = &t->edit;
+    const tq_status status = tq_dump_finish(&t->dump, tq_train_run(graph, &t->train, &result));
     tq_meter_clear(&meter);
     TQ_TRY(status);
     print_result(&result);
@@ -167,6 +173,14 @@ static tq_status read_options(tq_cli *cli, training *t)
         TQ_OPT_LIST(0, "controller", "NAME[:ARGS]", &t->controllers,
                     "what steers the training ('truq list controllers'), or none; default: the "
                     "recipe's"),
+        TQ_OPT_LIST(0, "editor", "NAME", &t->editors,
+                    "an editor or a file of rules (FILE.rule) for what is differentiated; those "
+                    "of stage post_train for the trained network"),
+        TQ_OPT_STRING(0, "dump-after", "EDITOR", &t->edit.dump_after,
+                      "print the first training graph after this editor, or after all"),
+        TQ_OPT_STRING(0, "dump-failed", "FILE", &t->dump.failed_path,
+                      "where to write the network as it was before an editor that failed"),
+        TQ_OPT_FLAG(0, "log", &t->dump.log, "print each edit"),
         TQ_OPT_INT('s', "seed", "S", &t->seed, 0, INT64_MAX, "of shuffling, augmentation, dropout"),
         TQ_OPT_THREADS(&t->n_threads),
         TQ_OPT_INT(0, "shards", "N", &t->n_shards, 1, 1024,
@@ -185,7 +199,8 @@ static tq_status read_options(tq_cli *cli, training *t)
 static tq_status run(tq_cli *cli)
 {
     const double absent = (double)NAN;
-    training t = { .n_shards = 16,
+    training t = { .dump = { .cli = cli },
+                   .n_shards = 16,
                    .lr = absent,
                    .momentum = absent,
                    .weight_decay = absent,

@@ -33,6 +33,7 @@ typedef struct tq_token {
     tq_token_kind kind;
     tq_place place;
     const char *text; /* name, content of a quoted text, or the sign itself: "=>" */
+    const char *from; /* where it begins in what is read */
     double f;
     int64_t i;
     bool is_float;
@@ -170,6 +171,7 @@ typedef struct tq_rule_statement {
 struct tq_rule {
     const char *source; /* stands before line and column in errors */
     const char *name;
+    const char *text; /* "rule NAME { ... }", as it was read */
     const tq_registry *registry;
     int n_nodes, n_captures, n_names; /* the first n_captures names are the pattern's */
     tq_rule_node *nodes;

@@ -150,6 +150,8 @@ typedef struct tq_training_options {
     bool bn_train;
     tq_pool *pool;
     int n_shards;
+    const struct tq_edit *edit; /* as of tq_train_options */
+    bool quiet;                 /* logs and dumps nothing: the first graph did */
 } tq_training_options;
 
 /** The training graph for a batch of this input type. Parameters that do not reach the loss are

@@ -7,6 +7,7 @@
 #include "train/train_internal.h"
 
 #include <truq/onnx.h>
+#include <truq/rule.h>
 
 #include <errno.h>
 #include <math.h>
@@ -378,7 +379,8 @@ static tq_status check_options(trainer *t)
                                          .loss = (const tq_loss *)loss,
                                          .label_smoothing = o->label_smoothing,
                                          .bn_train = t->bn_train,
-                                         .n_shards = o->n_shards };
+                                         .n_shards = o->n_shards,
+                                         .edit = o->edit };
     resolve_params(t);
     TQ_TRY(tq_plan_parse(o->registry, o->schedule, &t->plan));
     TQ_TRY(tq_controls_find(o->registry, o->controllers, t->arena, &t->controls));
@@ -410,6 +412,20 @@ static tq_status open_data(trainer *t)
     return TQ_OK;
 }
 
+/** Names of the editors that join pre-grad, of rules with a checksum of their text. */
+static const char *editors_text(const trainer *t)
+{
+    const char *text = "";
+    const tq_edit *edit = t->options->edit;
+    for (int i = 0; edit && i < edit->n_more; i++) {
+        const tq_editor *editor = edit->more[i];
+        const char *rule = editor->rule ? tq_rule_source(editor->rule) : "";
+        text = tq_arena_printf(t->arena, "%s%s%s:%08x", text, i ? " " : "", editor->entry.name,
+                               tq_crc32(0, rule, strlen(rule)));
+    }
+    return text;
+}
+
 /** What must be the same at --resume, one line each; no path, time or number of threads. */
 static void describe(trainer *t)
 {
@@ -421,6 +437,7 @@ static void describe(trainer *t)
         "optimizer=%s\nlr=%.17g\nmomentum=%.17g\nnesterov=%d\nweight_decay=%.17g\n"
         "pact_decay=%.17g\nbeta1=%.17g\nbeta2=%.17g\nepsilon=%.17g\nschedule=%s\n"
         "warmup_epochs=%.17g\nepochs=%lld\nbatch=%lld\nshards=%d\nbn=%s\ncontrollers=%s\n"
+        "editors=%s\n"
         "seed=%llu\n",
         t->model_crc, o->train->driver->entry.name, (long long)o->train->n,
         o->preset ? o->preset->entry.name : "raw", t->building.loss->entry.name,
@@ -428,7 +445,7 @@ static void describe(trainer *t)
         p->momentum, p->nesterov, p->weight_decay, p->pact_decay, p->beta1, p->beta2, p->epsilon,
         o->schedule ? o->schedule : "constant", o->warmup_epochs, (long long)o->epochs,
         (long long)o->batch, o->n_shards > 0 ? o->n_shards : 16, t->bn_train ? "train" : "freeze",
-        tq_controls_text(&t->controls, t->arena), (unsigned long long)o->seed);
+        tq_controls_text(&t->controls, t->arena), editors_text(t), (unsigned long long)o->seed);
 }
 
 static tq_status hash_model(trainer *t)
@@ -475,6 +492,7 @@ static tq_status make_graphs(trainer *t)
     TQ_TRY(own_statistics(t->graph));
     TQ_TRY(find_full_type(t));
     TQ_TRY(tq_training_create(t->graph, &t->building, &t->full_type, &t->parameters, &t->full));
+    t->building.quiet = true;
     tq_updater_prepare(&t->updater, &t->parameters, t->pool);
     const tq_control shown = { .graph = t->graph,
                                .n_epochs = t->options->epochs,

@@ -137,7 +137,7 @@ static tq_status train(road *r)
         .context = o->context,
     };
     tq_train_result result;
-    TQ_TRY(tq_train(r->graph, &options, &result));
+    TQ_TRY(tq_train_run(&r->graph, &options, &result));
     TQ_TRY(save(r, "trained.onnx"));
     return judge(r, "FQ", "trained.onnx");
 }
