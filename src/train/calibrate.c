@@ -378,6 +378,8 @@ static tq_status place(calibration *c, const group *g)
         leave_statistics(g);
         return TQ_OK;
     }
+    if (!observes(g->leader) && tq_is_placed(g->leader))
+        return TQ_OK; /* others placed it: it observes nothing */
     const tq_quantizer *quantizer;
     float *data[TQ_QUANTIZER_MAX_PARAMS];
     tq_init init;

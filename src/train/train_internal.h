@@ -16,6 +16,8 @@ void tq_update_adagrad(const tq_optimizer_params *p, double lr, double weight_de
 
 /* ---- quantisers in a graph ------------------------------------------------------------------- */
 
+/** Has the FakeQuantize a grid: none of its constant parameters is NaN? */
+bool tq_is_placed(const tq_node *node);
 /** TQ_ERR_STATE naming the first quantiser whose parameters are NaN. */
 tq_status tq_check_observed(const tq_graph *graph);
 

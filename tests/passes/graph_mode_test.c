@@ -165,6 +165,40 @@ TEST(pairs_placed_by_hand_stay)
     tq_graph_destroy(graph);
 }
 
+/* A pair that loading took for a quantiser is one again. */
+TEST(pairs_that_became_quantisers_become_pairs_again)
+{
+    tq_graph *graph = check_graph(by_hand), *pairs = check_graph(by_hand);
+    CHECK_OK(tq_pipeline_run(check_registry(), "lift", &graph, NULL));
+    CHECK_EQ(check_count(graph, "FakeQuantize"), 2);
+    run_editor(graph, "insert-observers");
+    CHECK_EQ(check_count(graph, "FakeQuantize"), 2);
+    calibrate(graph);
+    run_editor(graph, "observers-to-qdq");
+    CHECK_EQ(check_count(graph, "FakeQuantize"), 0);
+    CHECK_EQ(check_count(graph, "QuantizeLinear"), 4);
+    CHECK(tq_graph_find_node(graph, "mine") && tq_graph_find_node(graph, "yours"));
+    run_editor(pairs, "insert-observers");
+    calibrate(pairs);
+    run_editor(pairs, "observers-to-qdq");
+    CHECK_NEAR(difference(pairs, graph), 0, 0);
+    tq_graph_destroy(pairs);
+    tq_graph_destroy(graph);
+}
+
+/* A quantiser that rounds otherwise than QuantizeLinear does stays one. */
+TEST(quantisers_of_another_rounding_stay)
+{
+    tq_graph *graph = check_graph("input x: f32[2,4]\n const s: f32[] = 0.5\n const z: f32[] = 0\n"
+                                  "y = FakeQuantize(x, s, z) [quantizer=\"fixed\", q_min=-128]\n"
+                                  "o = Observer(y)");
+    calibrate(graph);
+    run_editor(graph, "observers-to-qdq");
+    CHECK_EQ(check_count(graph, "FakeQuantize"), 1);
+    CHECK_EQ(check_count(graph, "QuantizeLinear"), 1);
+    tq_graph_destroy(graph);
+}
+
 /* Codes that are moved and clipped between a pair stay codes. */
 TEST(what_others_do_with_codes_is_kept)
 {
