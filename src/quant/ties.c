@@ -61,7 +61,7 @@ static int64_t channel_ties(int64_t mul, int64_t add, int shift, int64_t x_lo, i
     if (q_lo > q_hi || !solve(mul, target, bits, &x0, &period))
         return 0;
     i128 lo = x_lo, hi = x_hi;
-    const i128 a = ((i128)q_lo << shift) - add, b = ((i128)q_hi << shift) - add;
+    const i128 unit = (i128)1 << shift, a = q_lo * unit - add, b = q_hi * unit - add;
     if (mul == 0)
         return a <= 0 && b >= 0 ? count(lo, hi, x0, period) : 0;
     const i128 from = mul > 0 ? -divide_down(-a, mul) : -divide_down(-b, mul);
