@@ -35,7 +35,8 @@ typedef struct tq_f2t_options {
 } tq_f2t_options;
 
 /** Fake- to true-quantised for a backend: its limits, its editors; TQ_ERR_UNSUPPORTED names a node that it could not run. The
- *  network remembers the backend's name. On failure *graph is unchanged. */
+ *  network remembers the backend's name. Stopped by edit->stop_after, neither the backend's editors nor that check run. On failure
+ *  *graph is unchanged. */
 TQ_API tq_status tq_f2t_run(tq_graph **graph, const tq_f2t_options *options, const tq_edit *edit);
 
 /** How the scale of an input is known without an option: metadata "quant.scale" of the value, else the grid of the preset the

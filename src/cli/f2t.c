@@ -95,10 +95,13 @@ static tq_status run(tq_cli *cli)
             "run this editor or file of rules (FILE.rule) too, before the conversion; rules "
             "with an anchor or a stage there"),
         TQ_OPT_FLAG(0, "partial", &f2t.partial,
-                    "what has no integer form, or is assigned to the cpu, stays float"),
+                    "what has no integer form, or is assigned to the cpu, stays float; reals that "
+                    "enter take ties to the even code"),
         TQ_OPT_ROUNDING(&rounding),
         TQ_OPT_STRING(0, "dump-after", "EDITOR", &edit.dump_after,
                       "print the network after this editor, or after all"),
+        TQ_OPT_STRING(0, "stop-after", "EDITOR", &edit.stop_after,
+                      "run no editor after this one, nor those of the backend"),
         TQ_OPT_STRING(0, "dump-failed", "FILE", &dump.failed_path,
                       "where to write the network as it was before an editor that failed"),
         TQ_OPT_FLAG(0, "log", &dump.log, "print each edit"),
@@ -122,7 +125,8 @@ static tq_status run(tq_cli *cli)
     tq_graph **graph;
     TQ_TRY(tq_cli_load(cli, model, NULL, &graph));
     TQ_TRY(tq_wrap(tq_dump_finish(&dump, tq_f2t_run(graph, &f2t, &edit)), "'%s'", model));
-    TQ_TRY(print_summary(cli, *graph));
+    if (!edit.stop_after)
+        TQ_TRY(print_summary(cli, *graph));
     return tq_cli_save(cli, *graph, out);
 }
 

@@ -47,6 +47,12 @@ prints "proven: nothing can overflow"
 expect 0 verify even_true.onnx --json
 prints '"ties": '
 expect 0 compare even.onnx even_true.onnx --data digits
+# stopped half-way: integers, but not yet proven
+expect 0 f2t even.onnx --rounding half-up --stop-after integerise --log -o half.onnx
+prints "wrote half.onnx"
+grep -q "proven\|^merge-requants" out && fail "editors ran after the one to stop after"
+expect 0 show half.onnx --type ConvInteger
+prints "9 of"
 # the same of pairs: they stay real, or are forced
 expect 0 edit net.onnx --pipeline graph-mode --recipe even.yaml --stop-after insert-observers -o observed.onnx
 expect 0 calibrate observed.onnx --data digits --batches 4 -o observed.onnx

@@ -153,6 +153,8 @@ static tq_status convert(tq_graph **copy, const tq_f2t_options *o, const tq_back
     for (int i = 0; i < o->n_editors; i++)
         TQ_TRY(run_editor(*copy, o->editors[i], edit));
     TQ_TRY(tq_pipeline_run(edit->registry, "f2t", copy, edit));
+    if (edit->stop_after)
+        return TQ_OK;
     for (int i = 0; i < TQ_COUNT(backend->editors) && backend->editors[i]; i++)
         TQ_TRY(run_editor(*copy, backend->editors[i], edit));
     tq_graph_set_meta(*copy, "backend", backend->entry.name);
