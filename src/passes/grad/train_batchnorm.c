@@ -18,7 +18,8 @@ enum { MEAN = 3, VAR = 4, N_INPUTS = 5, N_OUTPUTS = 5 };
 static bool accept(const tq_match *m)
 {
     const char *bn = tq_graph_meta(m->graph, "train.bn");
-    return !(bn && strcmp(bn, "freeze") == 0) && tq_node_is_const_from(m->nodes[0], MEAN) && tq_node_is_const_from(m->nodes[0], VAR);
+    return !(bn && strcmp(bn, "freeze") == 0) && tq_node_is_const_from(m->nodes[0], MEAN) &&
+           tq_node_is_const_from(m->nodes[0], VAR);
 }
 
 static tq_status apply(tq_graph *graph, const tq_match *m)
