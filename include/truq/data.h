@@ -85,7 +85,7 @@ TQ_API tq_status tq_dataset_open_preferred(const tq_registry *registry, const ch
  *  TQ_ERR_NOT_FOUND if there is none and TQ_ERR_SHAPE if its first dim is not n. */
 TQ_API tq_status tq_dataset_array(const tq_dataset *dataset, const char *name, const tq_tensor **out_array);
 
-/* ---- preprocessing ---------------------------------------------------------------------------- */
+/* ---- preprocessing --------------------------------------------------------------------------- */
 
 enum { TQ_PREPROCESS_MAX = 16 };
 

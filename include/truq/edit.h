@@ -8,9 +8,9 @@
 extern "C" {
 #endif
 
-/** Stages in the order they run. */
+/** Stages in the order they run. GRAD: what turns into its form of training, behind all that PRE_GRAD changes. */
 typedef enum tq_edit_stage {
-    TQ_EDIT_CANONICALISE, TQ_EDIT_FOLD, TQ_EDIT_FAKE, TQ_EDIT_PRE_GRAD, TQ_EDIT_POST_TRAIN, TQ_EDIT_TRUE,
+    TQ_EDIT_CANONICALISE, TQ_EDIT_FOLD, TQ_EDIT_FAKE, TQ_EDIT_PRE_GRAD, TQ_EDIT_GRAD, TQ_EDIT_POST_TRAIN, TQ_EDIT_TRUE,
     TQ_EDIT_CUSTOM, TQ_EDIT_CLEAN, TQ_EDIT_BACKEND, TQ_N_EDIT_STAGES
 } tq_edit_stage;
 
@@ -94,7 +94,15 @@ TQ_API int tq_pattern_find(const tq_pattern *pattern, tq_graph *graph, bool (*ac
 typedef struct tq_pipeline {
     tq_entry entry;
     const char *const *editors;
+    unsigned stages;                            /* bits 1 << stage: third parties' editors of these join too, beside those of the
+                                                   stages of the editors listed */
 } tq_pipeline;
+
+/** The stage in which an editor runs: that of its anchor, where it names one that is registered, else its own. */
+TQ_API tq_edit_stage tq_editor_moment(const tq_registry *registry, const tq_editor *editor);
+/** Those of a list whose moment is in [first, last], in their order and in the arena. */
+TQ_API const tq_editor *const *tq_editors_between(const tq_registry *registry, int n, const tq_editor *const *editors,
+                                                  tq_edit_stage first, tq_edit_stage last, tq_arena *arena, int *out_n);
 
 /** Runs a pipeline's editors, with every registered third-party editor of the same stages at its anchors.
  *  On failure *graph is unchanged, the message names editor and node. */

@@ -82,6 +82,8 @@ typedef struct tq_proof_row {
     bool fits;
     bool fp32_exact, fp64_exact;    /* every intermediate within 2^24, 2^53 */
     const char *problem;            /* when it does not fit */
+    const char *rounding;           /* that was asked for where it rounds half up instead; else NULL */
+    int64_t n_ties;                 /* then: inputs, over all channels, that it takes to another code */
 } tq_proof_row;
 
 /** Interval analysis of a true graph with its real weights. Rows live in the arena; *out_proven says all fit.

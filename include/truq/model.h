@@ -8,10 +8,12 @@
 extern "C" {
 #endif
 
+/** How networks of others are spelt. "onnx" is any file as it stands. */
+#define TQ_DIALECTS "onnx, nemo, quantlib, deeploy, qdq, qoperator, qonnx, tflite"
+
 /** Imports an ONNX file. What others quantised becomes ours: an integer network spelt in floats (QuantLib, NEMO, Deeploy) gets
  *  integers to compute with; networks in QDQ, QOperator or QONNX form become fake-quantised, on reals at inputs and outputs.
- *  `dialect`: NULL finds out, "onnx" takes the file as it is, "nemo", "quantlib", "deeploy", "qdq", "qoperator", "qonnx" force one.
- *  The caller destroys the graph. Fails as tq_onnx_import does; TQ_ERR_VALUE for an unknown dialect. */
+ *  `dialect`: NULL finds out, one of TQ_DIALECTS forces it. The caller destroys the graph. Fails as tq_onnx_import does; TQ_ERR_VALUE for an unknown dialect. */
 TQ_API tq_status tq_model_load(const tq_registry *registry, const char *path, const char *dialect, tq_graph **out_graph);
 
 #ifdef __cplusplus

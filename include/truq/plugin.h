@@ -30,6 +30,7 @@ typedef struct tq_plugin {
     const struct tq_recipe *recipes[TQ_PLUGIN_MAX];         /* <truq/recipe.h> */
     const struct tq_optimizer *optimizers[TQ_PLUGIN_MAX];   /* <truq/train.h> */
     const struct tq_schedule *schedules[TQ_PLUGIN_MAX];
+    const struct tq_controller *controllers[TQ_PLUGIN_MAX];
     const struct tq_loss *losses[TQ_PLUGIN_MAX];
     const struct tq_zoo *zoo[TQ_PLUGIN_MAX];                /* <truq/zoo.h> */
     const struct tq_command *commands[TQ_PLUGIN_MAX];       /* <truq/command.h> */

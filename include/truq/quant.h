@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-/* ---- specifications (QuantLib's and DIANA's QRangeSpec, QGranularitySpec, init strategies) ------ */
+/* ---- specifications (QuantLib's and DIANA's QRangeSpec, QGranularitySpec, init strategies) --- */
 
 /** The integer codes: q_min, q_min + step, ..., n_levels of them. step is 1 but for the sign range {-1, 1}. */
 typedef struct tq_range {
@@ -170,6 +170,11 @@ typedef struct tq_requant_limits {
 TQ_API tq_status tq_requant_find(const tq_requant_limits *limits, int n, const double *real_scale,
                                  const double *real_offset, int64_t lo, int64_t hi, tq_rounding rounding,
                                  tq_arena *arena, tq_requant *out);
+
+/** How many x in [lo, hi], over all channels, are ties that `rounding` (half-even, half-away; 0 for others) takes to another code
+ *  of [q_min, q_max] than `r`, which rounds half up. */
+TQ_API int64_t tq_requant_ties(const tq_requant *r, int64_t lo, int64_t hi, int64_t q_min, int64_t q_max, int64_t zero_point,
+                               tq_rounding rounding);
 
 #ifdef __cplusplus
 }

@@ -69,7 +69,19 @@ typedef struct tq_recipe {
     const char *optimizer;
     double lr;
     int epochs;
+    const char *const *controllers;     /* "freeze-bn:1", ...; ends with NULL; NULL: none */
 } tq_recipe;
+
+/** What a fake-quantised network remembers of its recipe: how it is trained, and editors whose stage is still to come; NULL and 0
+ *  where it remembers nothing. */
+typedef struct tq_recipe_memory {
+    const char *optimizer;
+    double lr;
+    int epochs;
+    const char *const *controllers;     /* ends with NULL */
+    int n_editors;
+    const tq_editor *const *editors;
+} tq_recipe_memory;
 
 /** "pact8", or a YAML file (ends in .yaml or .yml); errors carry line and column. The recipe lives in `arena`. */
 TQ_API tq_status tq_recipe_load(const tq_registry *registry, const char *name_or_file, tq_arena *arena,
@@ -79,6 +91,13 @@ TQ_API tq_status tq_recipe_load(const tq_registry *registry, const char *name_or
  *  refuses a file that lists some. */
 TQ_API tq_status tq_recipe_open(tq_registry *registry, const char *name_or_file, tq_arena *arena,
                                 const tq_recipe **out_recipe);
+
+/** Writes into the metadata of a network what later commands want of its recipe: its name, its training, and editors (rules with
+ *  their text, others by name). */
+TQ_API void tq_recipe_remember(const tq_recipe *recipe, int n_editors, const tq_editor *const *editors, tq_graph *graph);
+/** Reads it back; lists live in `arena`. TQ_ERR_VALUE where the metadata is no number, TQ_ERR_NOT_FOUND and TQ_ERR_FORMAT where an
+ *  editor is not there (any more). */
+TQ_API tq_status tq_recipe_recall(const tq_graph *graph, tq_arena *arena, tq_recipe_memory *out_memory);
 
 /** What a node is to a filter: "Relu6" for a Clip between constant 0 and 6, "Relu" for a Clip between constant 0 and any other
  *  upper bound or none; else its operator's name. A filter's `types` may hold either name. */

@@ -17,6 +17,10 @@ extern "C" {
  *  registry and recipe are set here; NULL: nothing). On failure *graph is unchanged. TQ_ERR_STATE if it is not a float network. */
 TQ_API tq_status tq_f2f_run(tq_graph **graph, const tq_recipe *recipe, const tq_edit *edit, int *out_n_quantizers);
 
+/** Trains (tq_train), with the editors that the recipe left with the network and those of options->edit: the moment POST_TRAIN runs
+ *  on the trained network, the pipeline post-train; what else the caller brings runs in pre-grad. */
+TQ_API tq_status tq_train_run(tq_graph **graph, const tq_train_options *options, tq_train_result *out_result);
+
 typedef struct tq_f2t_options {
     const char *backend;                    /* NULL: "generic" */
     int shift;                              /* -1: as large as the proof allows; 24: QuantLib's arithmetic */
@@ -31,7 +35,8 @@ typedef struct tq_f2t_options {
 } tq_f2t_options;
 
 /** Fake- to true-quantised for a backend: its limits, its editors; TQ_ERR_UNSUPPORTED names a node that it could not run. The
- *  network remembers the backend's name. On failure *graph is unchanged. */
+ *  network remembers the backend's name. Stopped by edit->stop_after, neither the backend's editors nor that check run. On failure
+ *  *graph is unchanged. */
 TQ_API tq_status tq_f2t_run(tq_graph **graph, const tq_f2t_options *options, const tq_edit *edit);
 
 /** How the scale of an input is known without an option: metadata "quant.scale" of the value, else the grid of the preset the

@@ -14,6 +14,9 @@ extern "C" {
 TQ_API tq_status tq_rules_parse(const tq_registry *registry, const char *text, const char *name, tq_arena *arena, int *out_n,
                                 const tq_editor *const **out_editors);
 
+/** A rule as it was read: "rule NAME { ... }". */
+TQ_API const char *tq_rule_source(const tq_rule *rule);
+
 /** A pattern (with conditions) alone, for finding: what stands before "=>" in a rule. */
 TQ_API tq_status tq_rule_pattern_parse(const tq_registry *registry, const char *text, const char *name, tq_arena *arena,
                                        const tq_rule **out_rule);

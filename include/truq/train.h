@@ -41,6 +41,62 @@ typedef struct tq_loss {
     tq_status (*append)(tq_graph *graph, tq_value *output, tq_value *target, double label_smoothing, tq_value **out_loss);
 } tq_loss;
 
+/** What a trained array is to its network. */
+typedef enum tq_role {
+    TQ_ROLE_WEIGHT,            /* of a linear operator */
+    TQ_ROLE_BIAS,              /* of a linear operator, also as an addition behind it */
+    TQ_ROLE_NORM,              /* scale or bias of a batch norm */
+    TQ_ROLE_SLOPE,             /* of a PRelu */
+    TQ_ROLE_BOUND              /* of a quantiser */
+} tq_role;
+TQ_API const char *tq_role_name(tq_role role);   /* "weight", ... */
+
+/** One array that is trained: the f32 data of a constant of the network. */
+typedef struct tq_parameter {
+    const char *name;          /* the constant's */
+    tq_role role;
+    int64_t n;
+    float *data;               /* the values of now */
+    const float *grad;         /* [n], of the step just made; NULL but in after_step */
+    bool frozen;               /* optimiser and decay leave it, and their states of it, alone */
+    double lr_factor;          /* times the learning rate; 1 at the start */
+    bool decays;               /* a bound that decays by pact_decay */
+    float *states[TQ_OPTIMIZER_MAX_STATES];   /* the optimiser's */
+} tq_parameter;
+
+/** A training as a controller sees it, and what it may change of it: the values, `frozen` and `lr_factor` of parameters, its own
+ *  state, freeze_norms. What it changes stays so until it, or another controller, changes it again, and is saved with checkpoints.
+ *  All pointers are borrowed, for the time of the call. */
+typedef struct tq_control {
+    const char *args;          /* of "NAME:ARGS"; "" where there are none */
+    int n_state;
+    double *state;             /* as many numbers as `prepare` asked for; 0 at the start */
+    const tq_graph *graph;     /* the network; its constants hold the values of now */
+    int64_t epoch, step;       /* finished ones */
+    int64_t n_epochs, n_steps, steps_per_epoch;
+    double loss;               /* of the step just made; NaN but in after_step */
+    int n_parameters;
+    tq_parameter *parameters;
+    bool freeze_norms;         /* batch norms use and keep their running statistics; their scales and biases go on learning */
+} tq_control;
+
+/** A controller steers what is quantised, trained and frozen while a training runs. Every hook may be NULL. The hooks of several
+ *  controllers are called in the order in which these were given. A resumed training calls what is left: the same bits. */
+typedef struct tq_controller {
+    tq_entry entry;                              /* "freeze-bn" */
+    /** Checks the arguments and says how many numbers of state it needs (0 before). Called whenever a training starts, also a
+     *  resumed one; it changes nothing. NULL: it takes no arguments and has no state. */
+    tq_status (*prepare)(const tq_control *control, int *out_n_state);
+    tq_status (*start)(tq_control *control);     /* before the first step; not when resumed */
+    tq_status (*epoch_start)(tq_control *control);
+    tq_status (*before_step)(tq_control *control);
+    tq_status (*after_step)(tq_control *control);/* parameters are updated; grad and loss are of this step */
+    tq_status (*epoch_end)(tq_control *control); /* before the network is judged and saved */
+} tq_controller;
+
+/** Arguments as finite numbers "A,B": at least n_min, at most n_max of them; *out_n (may be NULL): how many. TQ_ERR_VALUE. */
+TQ_API tq_status tq_control_numbers(const tq_control *control, int n_min, int n_max, double *out, int *out_n);
+
 typedef struct tq_progress {
     const char *phase;         /* "train", "valid", "calibrate", "eval" */
     int64_t epoch, n_epochs, batch, n_batches;
@@ -65,6 +121,7 @@ typedef struct tq_train_options {
     double warmup_epochs;
     int64_t epochs, batch;
     int64_t max_steps;                   /* > 0: stop after so many */
+    const char *const *controllers;      /* "freeze-bn:1", ...; ends with NULL; NULL: none */
     const char *bn;                      /* "train" (statistics move), "freeze" (running statistics used and kept) */
     uint64_t seed;
     int n_threads, n_shards;
@@ -72,6 +129,7 @@ typedef struct tq_train_options {
     int64_t checkpoint_every;            /* steps; 0: each epoch */
     bool resume;                         /* continue from the run folder's checkpoint where there is one */
     const char *command_line;            /* for the manifest */
+    const struct tq_edit *edit;          /* of the pipeline pre-grad: editors that join (more), log, dump, failed; NULL: nothing */
     tq_progress_fn progress;
     void *context;
 } tq_train_options;

@@ -7,6 +7,7 @@
 #include <truq/device.h>
 #include <truq/edit.h>
 #include <truq/engine.h>
+#include <truq/fake.h>
 #include <truq/integerise.h>
 #include <truq/model.h>
 #include <truq/onnx.h>

@@ -11,6 +11,7 @@ const tq_plugin tq_plugin_main = {
     .quantizers = { &example_open },
     .observers = { &example_tight },
     .backends = { &example_npu4 },
+    .controllers = { &example_warm_bounds },
     .zoo = { &example_squarenet },
     .commands = { &example_census },
 };

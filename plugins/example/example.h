@@ -12,6 +12,7 @@ extern const tq_editor example_fuse_squared_relu;
 extern const tq_quantizer example_open;
 extern const tq_observer example_tight;
 extern const tq_backend example_npu4;
+extern const tq_controller example_warm_bounds;
 extern const tq_zoo example_squarenet;
 extern const tq_command example_census;
 

@@ -44,6 +44,7 @@ static const char *const kind_names[TQ_N_KINDS][2] = {
     [TQ_KIND_RECIPE] = { "recipe", "recipes" },
     [TQ_KIND_OPTIMIZER] = { "optimizer", "optimizers" },
     [TQ_KIND_SCHEDULE] = { "schedule", "schedules" },
+    [TQ_KIND_CONTROLLER] = { "controller", "controllers" },
     [TQ_KIND_LOSS] = { "loss", "losses" },
     [TQ_KIND_ZOO] = { "zoo network", "zoo" },
     [TQ_KIND_COMMAND] = { "command", "commands" },

@@ -8,15 +8,14 @@
 
 static tq_status check_dialect(const char *dialect)
 {
-    static const char *const known[] = { "onnx", "nemo",      "quantlib", "deeploy",
-                                         "qdq",  "qoperator", "qonnx",    "tflite" };
-    for (int i = 0; i < TQ_COUNT(known); i++)
-        if (strcmp(dialect, known[i]) == 0)
+    const size_t n = strlen(dialect);
+    for (const char *known = TQ_DIALECTS; *known; known += strspn(known, ", ")) {
+        const size_t n_known = strcspn(known, ",");
+        if (n == n_known && memcmp(dialect, known, n) == 0)
             return TQ_OK;
-    return tq_fail(TQ_ERR_VALUE,
-                   "unknown dialect '%s'; known: onnx, nemo, quantlib, deeploy, qdq, qoperator, "
-                   "qonnx, tflite",
-                   dialect);
+        known += n_known;
+    }
+    return tq_fail(TQ_ERR_VALUE, "unknown dialect '%s'; known: " TQ_DIALECTS, dialect);
 }
 
 tq_status tq_model_load(const tq_registry *registry, const char *path, const char *dialect,

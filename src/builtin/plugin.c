@@ -22,6 +22,7 @@ static const size_t lists[TQ_N_KINDS] = {
     [TQ_KIND_RECIPE] = offsetof(tq_plugin, recipes),
     [TQ_KIND_OPTIMIZER] = offsetof(tq_plugin, optimizers),
     [TQ_KIND_SCHEDULE] = offsetof(tq_plugin, schedules),
+    [TQ_KIND_CONTROLLER] = offsetof(tq_plugin, controllers),
     [TQ_KIND_LOSS] = offsetof(tq_plugin, losses),
     [TQ_KIND_ZOO] = offsetof(tq_plugin, zoo),
     [TQ_KIND_COMMAND] = offsetof(tq_plugin, commands),

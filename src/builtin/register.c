@@ -41,6 +41,9 @@
 #define TQ_SCHEDULE(name) extern const tq_schedule tq_schedule_##name;
 #include "builtin/schedules.def"
 #undef TQ_SCHEDULE
+#define TQ_CONTROLLER(name) extern const tq_controller tq_controller_##name;
+#include "builtin/controllers.def"
+#undef TQ_CONTROLLER
 #define TQ_LOSS(name) extern const tq_loss tq_loss_##name;
 #include "builtin/losses.def"
 #undef TQ_LOSS
@@ -79,6 +82,8 @@ static const struct {
 #include "builtin/optimizers.def"
 #define TQ_SCHEDULE(name) { TQ_KIND_SCHEDULE, &tq_schedule_##name.entry },
 #include "builtin/schedules.def"
+#define TQ_CONTROLLER(name) { TQ_KIND_CONTROLLER, &tq_controller_##name.entry },
+#include "builtin/controllers.def"
 #define TQ_LOSS(name) { TQ_KIND_LOSS, &tq_loss_##name.entry },
 #include "builtin/losses.def"
 #define TQ_ZOO(name) { TQ_KIND_ZOO, &tq_zoo_##name.entry },

@@ -61,8 +61,7 @@ static tq_status find_preset(const tq_bench *b, const tq_preset **out_preset)
     return TQ_OK;
 }
 
-/* ---- calibration ------------------------------------------------------------------------------
- */
+/* ---- calibration ----------------------------------------------------------------------------- */
 
 static bool is_uncalibrated(const tq_graph *graph)
 {
@@ -101,8 +100,7 @@ tq_status tq_bench_calibrate(tq_bench *b)
     return status;
 }
 
-/* ---- training -----------------------------------------------------------------------------------
- */
+/* ---- training -------------------------------------------------------------------------------- */
 
 /** Times steps by the calls that report them. */
 typedef struct step_clock {
@@ -158,8 +156,7 @@ tq_status tq_bench_train(tq_bench *b)
     return n > 0 ? train_steps(b, n + 2) : TQ_OK;
 }
 
-/* ---- calibration passes
- * -------------------------------------------------------------------------- */
+/* ---- calibration passes ---------------------------------------------------------------------- */
 
 /** The float network underneath: quantisers let everything through. */
 static tq_graph *without_quantizers(const tq_graph *graph)

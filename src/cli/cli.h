@@ -8,4 +8,12 @@
 
 #include <stdio.h>
 
+#define TQ_OPT_ROUNDING(target_)                                                                   \
+    TQ_OPT_STRING(                                                                                 \
+        0, "rounding", "half-up", (target_),                                                       \
+        "as integers, round activations half up where they were to be rounded otherwise; "         \
+        "without it that is refused, unless no tie tells the difference")
+/** Is the text of --rounding "half-up"? NULL is not; TQ_ERR_USAGE for others. */
+tq_status tq_cli_half_up(const char *text, bool *out_half_up);
+
 #endif

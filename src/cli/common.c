@@ -181,3 +181,11 @@ tq_status tq_cli_preset(tq_cli *cli, const char *asked, const tq_graph *graph,
     *out_name = tq_arena_strdup(cli->arena, name);
     return status;
 }
+
+tq_status tq_cli_half_up(const char *text, bool *out_half_up)
+{
+    *out_half_up = text != NULL;
+    return !text || strcmp(text, "half-up") == 0
+               ? TQ_OK
+               : tq_fail(TQ_ERR_USAGE, "--rounding takes half-up, not '%s'", text);
+}

@@ -45,9 +45,23 @@ static tq_status read_names(tq_cli *cli, const char *pipeline, const char *recip
     return recipe ? tq_recipe_open(cli->registry, recipe, cli->arena, &edit->recipe) : TQ_OK;
 }
 
+/** --rounding half-up, for the editors that make integers. */
+static tq_status force_half_up(const tq_cli *cli, tq_true_options *options, tq_edit *edit)
+{
+    const tq_entry *entry;
+    TQ_TRY(tq_registry_find(cli->registry, TQ_KIND_BACKEND, "generic", &entry));
+    *options = (tq_true_options){ .backend = "generic",
+                                  .fixed_shift = -1,
+                                  .force_half_up = true,
+                                  .limits = ((const tq_backend *)(const void *)entry)->requant };
+    edit->true_options = options;
+    return TQ_OK;
+}
+
 static tq_status run(tq_cli *cli)
 {
     const char *model = NULL, *out = NULL, *dialect = NULL, *pipeline = NULL, *recipe = NULL;
+    const char *rounding = NULL;
     tq_list names = { 0 }, settings = { 0 };
     tq_dump dump = { .cli = cli };
     tq_edit edit = { .registry = cli->registry };
@@ -58,6 +72,7 @@ static tq_status run(tq_cli *cli)
         TQ_OPT_STRING(0, "pipeline", "NAME", &pipeline,
                       "then a pipeline ('truq list pipelines'), such as graph-mode"),
         TQ_OPT_STRING(0, "recipe", "R", &recipe, "for editors that ask one where quantisers go"),
+        TQ_OPT_ROUNDING(&rounding),
         TQ_OPT_LIST(0, "set", "KEY=VALUE", &settings, "metadata of the network, set first"),
         TQ_OPT_STRING(0, "dump-after", "EDITOR", &edit.dump_after,
                       "print the network after this editor, or after all"),
@@ -70,6 +85,11 @@ static tq_status run(tq_cli *cli)
         TQ_OPT_END,
     };
     TQ_TRY(tq_options_parse(cli, options));
+    bool half_up;
+    tq_true_options true_options;
+    TQ_TRY(tq_cli_half_up(rounding, &half_up));
+    if (half_up)
+        TQ_TRY(force_half_up(cli, &true_options, &edit));
     int n;
     const tq_editor *const *editors;
     TQ_TRY(tq_cli_editors(cli, &names, false, &n, &editors));

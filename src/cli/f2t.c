@@ -49,8 +49,7 @@ static void place_editors(tq_cli *cli, int n, const tq_editor *const *editors, t
     const char **before = TQ_NEW_N(cli->arena, const char *, n);
     const tq_editor **inside = TQ_NEW_N(cli->arena, const tq_editor *, n);
     for (int i = 0; i < n; i++)
-        if (editors[i]->rule &&
-            (editors[i]->after || editors[i]->before || editors[i]->stage != TQ_EDIT_CUSTOM))
+        if (editors[i]->rule && tq_editor_moment(cli->registry, editors[i]) >= TQ_EDIT_TRUE)
             inside[edit->n_more++] = editors[i];
         else
             before[f2t->n_editors++] = editors[i]->entry.name;
@@ -96,11 +95,13 @@ static tq_status run(tq_cli *cli)
             "run this editor or file of rules (FILE.rule) too, before the conversion; rules "
             "with an anchor or a stage there"),
         TQ_OPT_FLAG(0, "partial", &f2t.partial,
-                    "what has no integer form, or is assigned to the cpu, stays float"),
-        TQ_OPT_STRING(0, "rounding", "half-up", &rounding,
-                      "convert activations of another rounding as half-up"),
+                    "what has no integer form, or is assigned to the cpu, stays float; reals that "
+                    "enter take ties to the even code"),
+        TQ_OPT_ROUNDING(&rounding),
         TQ_OPT_STRING(0, "dump-after", "EDITOR", &edit.dump_after,
                       "print the network after this editor, or after all"),
+        TQ_OPT_STRING(0, "stop-after", "EDITOR", &edit.stop_after,
+                      "run no editor after this one, nor those of the backend"),
         TQ_OPT_STRING(0, "dump-failed", "FILE", &dump.failed_path,
                       "where to write the network as it was before an editor that failed"),
         TQ_OPT_FLAG(0, "log", &dump.log, "print each edit"),
@@ -111,22 +112,21 @@ static tq_status run(tq_cli *cli)
     scales s = { 0 };
     TQ_TRY(parse_scales(cli, input_scale, &inputs, &s));
     TQ_TRY(parse_shift(shift, &f2t.shift));
-    if (rounding && strcmp(rounding, "half-up") != 0)
-        return tq_fail(TQ_ERR_USAGE, "--rounding takes half-up, not '%s'", rounding);
+    TQ_TRY(tq_cli_half_up(rounding, &f2t.force_half_up));
     int n_editors;
     const tq_editor *const *found;
     TQ_TRY(tq_cli_editors(cli, &editors, false, &n_editors, &found));
     place_editors(cli, n_editors, found, &f2t, &edit);
     TQ_TRY(tq_dump_prepare(&dump, &edit));
     TQ_TRY(tq_cli_check_output(cli, out));
-    f2t.force_half_up = rounding != NULL;
     f2t.n_input_scales = s.n;
     f2t.input_names = s.names;
     f2t.input_scales = s.values;
     tq_graph **graph;
     TQ_TRY(tq_cli_load(cli, model, NULL, &graph));
     TQ_TRY(tq_wrap(tq_dump_finish(&dump, tq_f2t_run(graph, &f2t, &edit)), "'%s'", model));
-    TQ_TRY(print_summary(cli, *graph));
+    if (!edit.stop_after)
+        TQ_TRY(print_summary(cli, *graph));
     return tq_cli_save(cli, *graph, out);
 }
 

@@ -65,8 +65,7 @@ tq_status tq_image_to_f32(tq_tensor *x, float divisor);
  */
 tq_status tq_require_f32(const tq_tensor *x, const char *transform);
 
-/* ---- indexes of image files -------------------------------------------------------------------
- */
+/* ---- indexes of image files ------------------------------------------------------------------ */
 
 /** One image file of a tar (`file` says which shard) or folder. */
 typedef struct tq_member {

@@ -47,8 +47,7 @@ struct tq_loader {
     pthread_t threads[MOST_WORKERS];
 };
 
-/* ---- one sample, one batch ---------------------------------------------------------------------
- */
+/* ---- one sample, one batch ------------------------------------------------------------------- */
 
 static int64_t batch_size(const tq_loader *loader, int64_t batch)
 {
@@ -138,8 +137,7 @@ static void clear(slot *s, int64_t n)
     s->n_done = 0;
 }
 
-/* ---- the order of work (under the lock)
- * ---------------------------------------------------------- */
+/* ---- the order of work (under the lock) ------------------------------------------------------ */
 
 static bool has_job(const tq_loader *loader)
 {
@@ -227,8 +225,7 @@ static void halt(tq_loader *loader)
         pthread_cond_wait(&loader->done, &loader->lock);
 }
 
-/* ---- public ------------------------------------------------------------------------------------
- */
+/* ---- public ---------------------------------------------------------------------------------- */
 
 static tq_status create_slots(tq_loader *loader)
 {

@@ -10,8 +10,7 @@
 /** Deflate cannot expand more than this; a member that claims more is not what it says. */
 enum { MOST_EXPANSION = 1032, MOST_MEMBERS = 1 << 15 };
 
-/* ---- loading ----------------------------------------------------------------------------------
- */
+/* ---- loading --------------------------------------------------------------------------------- */
 
 static tq_status read_member(void *context, void *bytes, size_t n)
 {
@@ -168,8 +167,7 @@ const tq_tensor *tq_npz_find(const tq_npz *npz, const char *name)
     return NULL;
 }
 
-/* ---- saving -----------------------------------------------------------------------------------
- */
+/* ---- saving ---------------------------------------------------------------------------------- */
 
 /** What libzip needs until it closes the archive. */
 typedef struct member {

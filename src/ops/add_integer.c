@@ -16,8 +16,7 @@ static int sign_of(const tq_node *node, int i)
     return i == 1 && tq_node_is(node, "Sub") ? -1 : 1;
 }
 
-/* ---- codes and a constant -----------------------------------------------------------------------
- */
+/* ---- codes and a constant -------------------------------------------------------------------- */
 
 /** The constant reals of an operand: as they are, or behind codes that are constant; NULL: none. */
 static const tq_tensor *reals_of(tq_integerise *t, int i)
@@ -88,8 +87,7 @@ static tq_status add_constant(tq_integerise *t, int i_codes, int i_constant)
     return TQ_OK;
 }
 
-/* ---- codes and codes
- * ------------------------------------------------------------------------------ */
+/* ---- codes and codes ------------------------------------------------------------------------- */
 
 typedef struct terms {
     int n;

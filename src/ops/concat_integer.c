@@ -4,6 +4,8 @@
 #include "ops/integer_rules_internal.h"
 #include "ops/onnx_dtype_internal.h"
 
+#include <truq/fake.h>
+
 #include <math.h>
 
 static bool one_grid(const tq_codes *const *x, int n)
@@ -25,11 +27,8 @@ tq_status tq_grid_behind(tq_integerise *t, bool *out_found, tq_grid *out_grid)
     *out_found = false;
     if (!next || !tq_node_is(next, "FakeQuantize") || tq_node_input(next, 0) != y)
         return TQ_OK;
-    TQ_TRY(tq_fake_quantize_grids(next, tq_int_arena(t), &grids, &n));
-    if (tq_int_options(t)->force_half_up && grids[0].rounding != TQ_ROUND_FLOOR)
-        grids[0].rounding = TQ_ROUND_HALF_UP;
-    *out_found = n == 1 && grids[0].step == 1 &&
-                 (grids[0].rounding == TQ_ROUND_HALF_UP || grids[0].rounding == TQ_ROUND_FLOOR);
+    TQ_TRY(tq_fake_grids(next, tq_int_arena(t), &grids, &n));
+    *out_found = n == 1 && grids[0].step == 1;
     *out_grid = grids[0];
     return TQ_OK;
 }

@@ -6,8 +6,7 @@
 
 enum { SHAPE, X = 0 };
 
-/* ---- Constant ----------------------------------------------------------------------------------
- */
+/* ---- Constant -------------------------------------------------------------------------------- */
 
 /** The tensor that the attributes say; its data is borrowed from them. */
 static tq_status find_value(const tq_attrs *attrs, tq_tensor *out)
@@ -60,8 +59,7 @@ static void constant_reference(const tq_op_run *run)
         memcpy(run->out[0], value.data, size);
 }
 
-/* ---- ConstantOfShape ---------------------------------------------------------------------------
- */
+/* ---- ConstantOfShape ------------------------------------------------------------------------- */
 
 static tq_status of_shape_infer(tq_op_types *t)
 {

@@ -6,8 +6,7 @@
 
 enum { X, SHAPE, REPEATS = 1, DY = 1 };
 
-/* ---- Expand -----------------------------------------------------------------------------------
- */
+/* ---- Expand ---------------------------------------------------------------------------------- */
 
 static tq_status expand_infer(tq_op_types *t)
 {
@@ -46,8 +45,7 @@ static tq_status expand_gradient(tq_grad *g)
     return tq_grad_wants(g, X) ? tq_grad_set_unbroadcast(g, X, tq_grad_of_output(g, 0)) : TQ_OK;
 }
 
-/* ---- Tile -------------------------------------------------------------------------------------
- */
+/* ---- Tile ------------------------------------------------------------------------------------ */
 
 static tq_status tile_infer(tq_op_types *t)
 {

@@ -25,11 +25,7 @@ tq_status tq_fake_read(const tq_attrs *attrs, const tq_registry *registry, tq_fa
         return tq_fail(TQ_ERR_VALUE,
                        "range of %lld levels from %lld in steps of %lld is not possible",
                        (long long)n_levels, (long long)q_min, (long long)step);
-    out->range = (tq_range){ .q_min = q_min,
-                             .n_levels = n_levels,
-                             .step = (int)step,
-                             .free_offset = tq_attr_int(attrs, "free_offset") != 0,
-                             .power_of_two = tq_attr_int(attrs, "power_of_two") != 0 };
+    out->range = tq_fake_range(attrs);
     return tq_rounding_parse(tq_attr_string(attrs, "rounding"), &out->rounding);
 }
 
@@ -155,8 +151,7 @@ static void reference(const tq_op_run *run)
     tq_parallel_for(run->pool, j.n_pieces, forward_piece, &j);
 }
 
-/* ---- gradient ---------------------------------------------------------------------------------
- */
+/* ---- gradient -------------------------------------------------------------------------------- */
 
 /** FakeQuantizeGrad(x, p0.., dy) -> dx, dp0, ... */
 static tq_status gradient(tq_grad *g)

@@ -6,42 +6,6 @@
 
 #include <math.h>
 
-static const tq_tensor *constant_param(const tq_node *node, int k)
-{
-    const tq_value *value = tq_node_input(node, TQ_FAKE_PARAMS + k);
-    return value ? tq_value_tensor(value) : NULL;
-}
-
-tq_status tq_fake_quantize_grids(const tq_node *node, tq_arena *arena, tq_grid **out_grids,
-                                 int *out_n)
-{
-    tq_fake fake;
-    TQ_TRY(tq_fake_read(tq_node_attrs(node), tq_graph_registry(tq_node_graph(node)), &fake));
-    const void *data[TQ_QUANTIZER_MAX_PARAMS];
-    const tq_type *types[TQ_QUANTIZER_MAX_PARAMS];
-    int64_t n = 1;
-    for (int k = 0; k < fake.quantizer->n_params; k++) {
-        const tq_tensor *tensor = constant_param(node, k);
-        if (!tensor)
-            return tq_fail(TQ_ERR_STATE, "parameter '%s' of '%s' is not a constant",
-                           fake.quantizer->params[k], tq_node_name(node));
-        data[k] = tensor->data;
-        types[k] = &tensor->type;
-        n = tq_tensor_count(tensor) > n ? tq_tensor_count(tensor) : n;
-    }
-    *out_grids = TQ_NEW_N(arena, tq_grid, n);
-    *out_n = (int)n;
-    for (int64_t c = 0; c < n; c++) {
-        float params[TQ_QUANTIZER_MAX_PARAMS];
-        if (!tq_fake_params(data, types, fake.quantizer->n_params, c, params))
-            return tq_fail(TQ_ERR_STATE,
-                           "quantizer '%s' was never observed; run 'truq calibrate' first",
-                           tq_node_name(node));
-        tq_quantizer_grid(fake.quantizer, &fake.range, fake.rounding, params, &(*out_grids)[c]);
-    }
-    return TQ_OK;
-}
-
 /** scale[c] and offset[c] of codes on the grids. */
 static void set_grids(tq_integerise *t, tq_codes *codes, const tq_grid *grids, int n, int axis)
 {
@@ -86,19 +50,6 @@ static tq_status integerise_constant(tq_integerise *t, const tq_tensor *x, const
     return TQ_OK;
 }
 
-/** Codes from a constant keep a value that is on the grid: ties do not occur there. */
-static tq_status check_rounding(tq_integerise *t, tq_grid *grid)
-{
-    if (grid->rounding == TQ_ROUND_HALF_UP || grid->rounding == TQ_ROUND_FLOOR)
-        return TQ_OK;
-    if (!tq_int_options(t)->force_half_up)
-        return tq_int_refuse(
-            t, "an add and a shift cannot round '%s'; integerise with --rounding half-up",
-            tq_rounding_name(grid->rounding));
-    grid->rounding = TQ_ROUND_HALF_UP;
-    return TQ_OK;
-}
-
 tq_status tq_integerise_fake_quantize(tq_integerise *t)
 {
     const tq_node *node = tq_int_node(t);
@@ -106,7 +57,7 @@ tq_status tq_integerise_fake_quantize(tq_integerise *t)
     const tq_codes *x = tq_int_input(t, TQ_FAKE_X);
     tq_grid *grids;
     int n;
-    TQ_TRY(tq_fake_quantize_grids(node, tq_int_arena(t), &grids, &n));
+    TQ_TRY(tq_fake_grids(node, tq_int_arena(t), &grids, &n));
     if (constant && constant->type.dtype == TQ_F32)
         return integerise_constant(t, constant, grids, n);
     if (!x)
@@ -116,7 +67,6 @@ tq_status tq_integerise_fake_quantize(tq_integerise *t)
     if (grids[0].step != 1)
         return tq_int_refuse(t, "its codes are %d apart; a requantisation makes consecutive ones",
                              grids[0].step);
-    TQ_TRY(check_rounding(t, &grids[0]));
     tq_codes y;
     TQ_TRY(tq_emit_requant(t, x, &grids[0], &y));
     tq_int_set(t, 0, &y);

@@ -5,6 +5,8 @@
 
 #include "ops/ops.h"
 
+#include <truq/fake.h>
+
 /** Parameters in inputs first, first + 1, ... are f32 with one entry, or one per index of axis. */
 tq_status tq_fake_check_params(const tq_op_types *t, const tq_fake *fake, int first);
 

@@ -119,8 +119,7 @@ static void gather_grad_reference(const tq_op_run *run)
                           dy, x->dtype, s.n_inner);
 }
 
-/* ---- GatherElements ----------------------------------------------------------------------------
- */
+/* ---- GatherElements -------------------------------------------------------------------------- */
 
 static tq_status elements_infer(tq_op_types *t)
 {

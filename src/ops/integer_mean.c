@@ -11,8 +11,7 @@
 
 enum { X, Z };
 
-/* ---- IntegerMean -------------------------------------------------------------------------------
- */
+/* ---- IntegerMean ----------------------------------------------------------------------------- */
 
 static tq_status mean_axes(const tq_attrs *attrs, int rank, uint32_t *out_bits)
 {
@@ -74,8 +73,7 @@ static void mean_reference(const tq_op_run *run)
     }
 }
 
-/* ---- IntegerDiv, TrueIntegerDiv ----------------------------------------------------------------
- */
+/* ---- IntegerDiv, TrueIntegerDiv -------------------------------------------------------------- */
 
 typedef struct settings {
     tq_wide delta, eps, eta;

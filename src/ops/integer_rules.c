@@ -122,6 +122,29 @@ static tq_status emit(tq_integerise *t, const tq_codes *x, const tq_requant *r, 
     return tq_int_emit(t, "Requant", inputs, 3, attrs, TQ_COUNT(attrs), out);
 }
 
+/** A requantisation rounds half up, or down. Another rounding is as good where no tie tells them
+ *  apart; else it must be allowed, and is left with the value for the proof to count the ties. */
+static tq_status check_rounding(tq_integerise *t, const tq_codes *x, const tq_requant *r,
+                                const tq_grid *grid, int64_t q_min, int64_t q_max,
+                                bool *out_differs)
+{
+    const char *name = tq_rounding_name(grid->rounding);
+    const int64_t n_ties =
+        tq_requant_ties(r, x->lo, x->hi, q_min, q_max, grid->zero_point, grid->rounding);
+    *out_differs = n_ties > 0;
+    if (tq_int_options(t)->force_half_up)
+        return TQ_OK;
+    if (n_ties > 0)
+        return tq_int_refuse(t,
+                             "an add and a shift cannot round '%s', which takes %lld of its ties "
+                             "to other codes; integerise with --rounding half-up",
+                             name, (long long)n_ties);
+    if (grid->rounding == TQ_ROUND_STOCHASTIC)
+        return tq_int_refuse(
+            t, "an add and a shift cannot round '%s'; integerise with --rounding half-up", name);
+    return TQ_OK;
+}
+
 tq_status tq_emit_requant(tq_integerise *t, const tq_codes *x, const tq_grid *grid,
                           tq_codes *out_codes)
 {
@@ -139,18 +162,25 @@ tq_status tq_emit_requant(tq_integerise *t, const tq_codes *x, const tq_grid *gr
         offset[c] = x->offset[c] / (double)grid->scale + grid->zero_point;
     }
     tq_requant r;
+    const tq_rounding rounding =
+        grid->rounding == TQ_ROUND_FLOOR ? TQ_ROUND_FLOOR : TQ_ROUND_HALF_UP;
     TQ_TRY(tq_wrap(tq_requant_find(&tq_int_options(t)->limits, x->n, scale, offset, x->lo, x->hi,
-                                   grid->rounding, arena, &r),
+                                   rounding, arena, &r),
                    "cannot integerise '%s' (%s)", tq_node_name(tq_int_node(t)),
                    tq_node_op_name(tq_int_node(t))));
+    bool differs;
+    TQ_TRY(check_rounding(t, x, &r, grid, q_min, q_max, &differs));
     TQ_TRY(emit(t, x, &r, grid, q_min, q_max, &out_codes->codes));
+    if (differs) {
+        tq_value_set_meta(out_codes->codes, "ties.rounding", tq_rounding_name(grid->rounding));
+        tq_value_set_meta_i64(out_codes->codes, "ties.zero_point", grid->zero_point);
+    }
     requant_bounds(&r, x, q_min, q_max, out_codes);
     set_one_scale(t, grid, out_codes);
     return TQ_OK;
 }
 
-/* ---- rules without arithmetic ------------------------------------------------------------------
- */
+/* ---- rules without arithmetic ---------------------------------------------------------------- */
 
 tq_status tq_integerise_same(tq_integerise *t)
 {

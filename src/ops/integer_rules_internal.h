@@ -32,14 +32,11 @@ bool tq_constant_axis(const tq_type *type, int rank, int *out_axis, int *out_n);
 /** Smallest of u8, i8, u16, i16, i32, i64 that holds [lo, hi]. */
 tq_dtype tq_dtype_holding(int64_t lo, int64_t hi);
 
-/** The grids of a FakeQuantize node whose parameters are constants: one, or one per channel (arena
- * memory). TQ_ERR_STATE when they were never observed. */
-tq_status tq_fake_quantize_grids(const tq_node *node, tq_arena *arena, tq_grid **out_grids,
-                                 int *out_n);
-/** The grid of the FakeQuantize that is the only consumer of the result, where there is one that
- * integers can round to. */
+/** The grid of the FakeQuantize that is the only consumer of the result, where there is one with
+ *  one scale and consecutive codes. */
 tq_status tq_grid_behind(tq_integerise *t, bool *out_found, tq_grid *out_grid);
-/** Brings `codes` onto a grid of scale and zero point with one Requant. */
+/** Brings `codes` onto a grid of scale and zero point with one Requant. Refuses a rounding whose
+ *  ties an add and a shift take elsewhere, unless half-up is forced. */
 tq_status tq_emit_requant(tq_integerise *t, const tq_codes *codes, const tq_grid *grid,
                           tq_codes *out_codes);
 

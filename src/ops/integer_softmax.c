@@ -38,8 +38,7 @@ static void each_row(const tq_op_run *run, void (*apply)(const row *r))
         apply(&(row){ run, x->dtype, first, n });
 }
 
-/* ---- iSoftmax ---------------------------------------------------------------------------------
- */
+/* ---- iSoftmax -------------------------------------------------------------------------------- */
 
 typedef struct coefficients {
     int64_t a, b, c, log2, n_levels;
@@ -90,8 +89,7 @@ static void softmax_reference(const tq_op_run *run)
     each_row(run, softmax_row);
 }
 
-/* ---- ITAMax, ITAPartialMax ---------------------------------------------------------------------
- */
+/* ---- ITAMax, ITAPartialMax ------------------------------------------------------------------- */
 
 static int64_t read_levels(const tq_attrs *attrs)
 {

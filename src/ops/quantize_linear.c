@@ -147,8 +147,7 @@ static void dequantize_reference(const tq_op_run *run)
     }
 }
 
-/* ---- DynamicQuantizeLinear --------------------------------------------------------------------
- */
+/* ---- DynamicQuantizeLinear ------------------------------------------------------------------- */
 
 static tq_status dynamic_infer(tq_op_types *t)
 {

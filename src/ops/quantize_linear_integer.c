@@ -1,7 +1,7 @@
 /* Integer rules of QuantizeLinear and DequantizeLinear: the grid is written in the graph.
  * DequantizeLinear states that its integer input stands for (q - zero_point) * scale;
- * QuantizeLinear brings what stands before it onto its grid by one Requant, which takes ties up
- * where QuantizeLinear takes them to the even code. Reals before a QuantizeLinear and after a
+ * QuantizeLinear brings what stands before it onto its grid by one Requant, whose ties count as
+ * those of any grid that rounds half to even. Reals before a QuantizeLinear and after a
  * DequantizeLinear are the borders of a network that is real outside. */
 #include "ops/codes_internal.h"
 #include "ops/integer_rules_internal.h"
@@ -136,7 +136,7 @@ tq_status tq_integerise_quantize_linear(tq_integerise *t)
                           .q_min = tq_dtype_min(dtype),
                           .q_max = tq_dtype_max(dtype),
                           .step = 1,
-                          .rounding = TQ_ROUND_HALF_UP };
+                          .rounding = TQ_ROUND_HALF_EVEN };
     TQ_TRY(tq_emit_requant(t, x, &own, &y));
     tq_int_set(t, 0, &y);
     return TQ_OK;

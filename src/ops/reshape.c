@@ -91,8 +91,7 @@ static tq_status reshape_infer(tq_op_types *t)
     return TQ_OK;
 }
 
-/* ---- Flatten
- * ------------------------------------------------------------------------------------- */
+/* ---- Flatten --------------------------------------------------------------------------------- */
 
 static tq_status flatten_infer(tq_op_types *t)
 {
@@ -110,8 +109,7 @@ static tq_status flatten_infer(tq_op_types *t)
     return TQ_OK;
 }
 
-/* ---- Squeeze, Unsqueeze
- * ---------------------------------------------------------------------------- */
+/* ---- Squeeze, Unsqueeze ---------------------------------------------------------------------- */
 
 static tq_status squeeze_infer(tq_op_types *t)
 {
@@ -164,8 +162,7 @@ static tq_status unsqueeze_infer(tq_op_types *t)
     return TQ_OK;
 }
 
-/* ---- ReshapeLike
- * ------------------------------------------------------------------------------------ */
+/* ---- ReshapeLike ----------------------------------------------------------------------------- */
 
 static tq_status reshape_like_infer(tq_op_types *t)
 {

@@ -5,8 +5,7 @@
 
 #include <math.h>
 
-/* ---- a constant factor
- * ----------------------------------------------------------------------------- */
+/* ---- a constant factor ----------------------------------------------------------------------- */
 
 /** 1 / k for Div. */
 static double factor_at(const tq_node *node, const tq_tensor *k, int64_t c)
@@ -65,8 +64,7 @@ static tq_status scale_by_constant(tq_integerise *t, const tq_codes *x, const tq
     return TQ_OK;
 }
 
-/* ---- two codes
- * --------------------------------------------------------------------------------------- */
+/* ---- two codes ------------------------------------------------------------------------------- */
 
 /** The codes as i32 without their zero point, and their bounds. */
 static tq_status center(tq_integerise *t, const tq_codes *x, tq_value **out, int64_t *out_lo,
@@ -138,8 +136,7 @@ tq_status tq_integerise_scale(tq_integerise *t)
     return multiply(t, a, b);
 }
 
-/* ---- Max, Min
- * ------------------------------------------------------------------------------------------ */
+/* ---- Max, Min -------------------------------------------------------------------------------- */
 
 static void set_bound(tq_integerise *t, const tq_codes *x, double bound, bool is_max)
 {

@@ -175,7 +175,9 @@ tq_status tq_integerise_softmax(tq_integerise *t)
     bool found;
     tq_grid grid;
     TQ_TRY(tq_grid_behind(t, &found, &grid));
-    if (!found || grid.rounding != TQ_ROUND_HALF_UP)
+    const bool half_up = grid.rounding == TQ_ROUND_HALF_UP ||
+                         (tq_int_options(t)->force_half_up && grid.rounding != TQ_ROUND_FLOOR);
+    if (!found || !half_up)
         return tq_int_refuse(t, "its output needs a FakeQuantize that rounds half up");
     tq_codes y = { .axis = -1, .n = 1, .clip_lo = -INFINITY, .clip_hi = INFINITY };
     TQ_TRY(emit(t, x, &grid, &y.codes));

@@ -40,6 +40,20 @@ const tq_pipeline tq_pipeline_f2t = {
     .entry = { .name = "f2t", .brief = "fake- to true-quantised" },
     .editors = (const char *const[]){ "remove-identity", "drop-last-softmax", "integerise",
                                       "merge-requants", "prove", NULL },
+    .stages = 1u << TQ_EDIT_CUSTOM,
+};
+
+const tq_pipeline tq_pipeline_pre_grad = {
+    .entry = { .name = "pre-grad",
+               .brief = "what is differentiated: each training graph before its gradients" },
+    .editors = (const char *const[]){ "train-dropout", "train-batchnorm", NULL },
+    .stages = 1u << TQ_EDIT_PRE_GRAD,
+};
+
+const tq_pipeline tq_pipeline_post_train = {
+    .entry = { .name = "post-train", .brief = "the network when it was trained" },
+    .editors = (const char *const[]){ NULL },
+    .stages = 1u << TQ_EDIT_POST_TRAIN,
 };
 
 /* The graph mode: stopped after insert-observers the network can be calibrated; run again it goes

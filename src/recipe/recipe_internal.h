@@ -14,6 +14,8 @@ typedef struct tq_yaml {
     size_t line, column; /* from 1 */
     const char *text;    /* scalar: its characters */
     bool quoted;         /* scalar: in quotes, so it is no null, number or bool */
+    const char *placed;  /* scalar: of a block '|' the lines as they stand in the file, behind as
+                            many  empty ones as are above them; else NULL */
     int n;               /* list, map: how many */
     const struct tq_yaml **items;
     const struct tq_yaml **keys; /* map: scalars */

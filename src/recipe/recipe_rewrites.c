@@ -4,12 +4,15 @@
 
 #include <truq/rule.h>
 
-/** Line and column of an error count from the beginning of the block. */
+/** Line and column of an error are the file's for a block '|', else they count from where the text
+ *  begins. */
 static tq_status read_block(const tq_registry *registry, const tq_yaml *block, tq_arena *arena,
                             int *out_n, const tq_editor *const **out_editors)
 {
     if (block->kind != TQ_YAML_SCALAR)
         return tq_yaml_fail(block, "'rewrites' takes text: 'rewrites: |' and rules below it");
+    if (block->placed)
+        return tq_rules_parse(registry, block->placed, block->file, arena, out_n, out_editors);
     const char *name =
         tq_arena_printf(arena, "%s:%zu:%zu: rewrites", block->file, block->line, block->column);
     return tq_rules_parse(registry, block->text, name, arena, out_n, out_editors);

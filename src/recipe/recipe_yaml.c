@@ -326,14 +326,44 @@ static tq_status read_merges(const context *c, const tq_yaml *root, tq_recipe *o
     return TQ_OK;
 }
 
+/** `controllers`: NAME or NAME:ARGS, which the controller reads when a training starts. */
+static tq_status read_controllers(const context *c, const tq_yaml *root, tq_recipe *out)
+{
+    const tq_yaml *list = tq_yaml_get(root, "controllers");
+    if (!list)
+        return TQ_OK;
+    TQ_TRY(tq_yaml_strings(root, "controllers", c->arena, &out->controllers));
+    for (int i = 0; out->controllers[i]; i++) {
+        const char *text = out->controllers[i];
+        tq_yaml name = list->kind == TQ_YAML_LIST ? *list->items[i] : *list;
+        const tq_entry *entry;
+        name.text = tq_arena_strndup(c->arena, text, strcspn(text, ":"));
+        if (strchr(text, '\n'))
+            return tq_yaml_fail(&name, "a controller is one line");
+        TQ_TRY(tq_yaml_find_entry(&name, c->registry, TQ_KIND_CONTROLLER, &entry));
+    }
+    return TQ_OK;
+}
+
 tq_status tq_recipe_read(const tq_registry *registry, const tq_yaml *root, tq_arena *arena,
                          tq_recipe *out)
 {
-    static const char *const keys[] = {
-        "name",      "brief", "plugins", "base",  "pipeline", "head_per_tensor", "fuse_activations",
-        "optimizer", "lr",    "epochs",  "rules", "merge",    "editors",         "rewrites",
-        NULL
-    };
+    static const char *const keys[] = { "name",
+                                        "brief",
+                                        "plugins",
+                                        "base",
+                                        "pipeline",
+                                        "head_per_tensor",
+                                        "fuse_activations",
+                                        "optimizer",
+                                        "lr",
+                                        "epochs",
+                                        "rules",
+                                        "merge",
+                                        "editors",
+                                        "rewrites",
+                                        "controllers",
+                                        NULL };
     TQ_TRY(tq_yaml_check_keys(root, keys));
     context c = { .registry = registry, .arena = arena };
     *out = (tq_recipe){ .pipeline = "f2f", .optimizer = "pactsgd", .lr = 0.001, .epochs = 1 };
@@ -343,6 +373,7 @@ tq_status tq_recipe_read(const tq_registry *registry, const tq_yaml *root, tq_ar
     TQ_TRY(read_settings(&c, root, out));
     TQ_TRY(read_merges(&c, root, out));
     TQ_TRY(read_editors(&c, root, out));
+    TQ_TRY(read_controllers(&c, root, out));
     TQ_TRY(tq_recipe_read_rewrites(registry, root, arena, out));
     const tq_yaml *rules = tq_yaml_get(root, "rules");
     if (rules && rules->kind != TQ_YAML_LIST)

@@ -12,7 +12,7 @@ enum { MAX_BYTES = 1 << 20, MAX_DEPTH = 16, MAX_NODES = 10000 };
 typedef struct reader {
     yaml_parser_t parser;
     tq_arena *arena;
-    const char *file;
+    const char *file, *bytes;
     int n_nodes;
     int n_open; /* events of libyaml that are still alive */
     yaml_event_t open[MAX_DEPTH + 2];
@@ -120,6 +120,33 @@ static tq_status read_children(reader *r, int depth, tq_yaml *node)
     }
 }
 
+/** Past n lines, or at the end. */
+static const char *skip_lines(const char *at, size_t n)
+{
+    for (; n > 0 && *at; n--) {
+        at += strcspn(at, "\n");
+        at += *at == '\n';
+    }
+    return at;
+}
+
+/** The lines of a block '|', so placed that their numbers, and columns, are those of the file. */
+static const char *placed_lines(const reader *r, const yaml_event_t *event)
+{
+    const size_t first = event->start_mark.line + 1;
+    size_t n_lines = 1;
+    for (size_t i = 0; i < event->data.scalar.length; i++)
+        n_lines += event->data.scalar.value[i] == '\n';
+    const char *from = skip_lines(r->bytes, first), *to = skip_lines(from, n_lines - 1);
+    if (event->data.scalar.length &&
+        event->data.scalar.value[event->data.scalar.length - 1] != '\n')
+        to = skip_lines(to, 1);
+    char *text = tq_arena_alloc(r->arena, first + (size_t)(to - from) + 1);
+    memset(text, '\n', first);
+    memcpy(text + first, from, (size_t)(to - from));
+    return text;
+}
+
 static tq_status read_node(reader *r, const yaml_event_t *event, int depth, const tq_yaml **out)
 {
     const char *why = refusal(event);
@@ -138,6 +165,8 @@ static tq_status read_node(reader *r, const yaml_event_t *event, int depth, cons
         node->kind = TQ_YAML_SCALAR;
         node->text = tq_arena_strdup(r->arena, (const char *)event->data.scalar.value);
         node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
+        if (event->data.scalar.style == YAML_LITERAL_SCALAR_STYLE)
+            node->placed = placed_lines(r, event);
         return TQ_OK;
     }
     node->kind = event->type == YAML_SEQUENCE_START_EVENT ? TQ_YAML_LIST : TQ_YAML_MAP;
@@ -201,7 +230,7 @@ tq_status tq_yaml_load(const char *path, tq_arena *arena, const tq_yaml **out_ro
     unsigned char *bytes = NULL;
     size_t size = 0;
     TQ_TRY(read_bytes(path, arena, &bytes, &size));
-    reader r = { .arena = arena, .file = tq_arena_strdup(arena, path) };
+    reader r = { .arena = arena, .file = tq_arena_strdup(arena, path), .bytes = (char *)bytes };
     if (!yaml_parser_initialize(&r.parser))
         return tq_fail(TQ_ERR_MEMORY, "no memory left to read '%s'", path);
     yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);

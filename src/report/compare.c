@@ -5,10 +5,11 @@
  * differences are in real units; in steps of the grid that B's value lies on, else A's. */
 #include "report/report_internal.h"
 
+#include <truq/fake.h>
+
 #include <math.h>
 #include <string.h>
 
-enum { BATCH = 8 };              /* every value stays in memory */
 static const double SAME = 1e-5; /* relative: values without a grid are the same */
 
 /** A value of each, and what was seen of them. */
@@ -20,48 +21,27 @@ typedef struct pair {
 } pair;
 
 typedef struct comparison {
-    const tq_graph *graphs[2];
-    const tq_compare_options *options;
+    tq_runs runs;
     tq_arena *arena;
     int n;
     pair *pairs;
-    tq_pool *pool;
-    tq_loader *loader;
-    tq_engine *engines[2];
-    tq_type types[2];
 } comparison;
 
 /* ---- which values belong together ---- */
 
 /** Scale of the grid that a FakeQuantize with one scale puts its output on; 0: not known. */
-static double fake_step(const tq_node *node)
+static double fake_step(const tq_node *node, tq_arena *arena)
 {
-    float params[TQ_QUANTIZER_MAX_PARAMS];
-    const tq_attrs *attrs = tq_node_attrs(node);
-    const tq_entry *entry = tq_registry_get(tq_graph_registry(tq_node_graph(node)),
-                                            TQ_KIND_QUANTIZER, tq_attr_string(attrs, "quantizer"));
-    const tq_quantizer *quantizer = (const tq_quantizer *)(const void *)entry;
-    if (!quantizer)
-        return 0.0;
-    for (int i = 0; i < quantizer->n_params; i++) {
-        const tq_value *value = tq_node_input(node, 1 + i);
-        const tq_tensor *tensor = value ? tq_value_tensor(value) : NULL;
-        if (!tensor || tq_tensor_count(tensor) != 1)
-            return 0.0;
-        params[i] = (float)tq_load_f64(tensor->data, tensor->type.dtype, 0);
-    }
-    const tq_range range = { .q_min = tq_attr_int(attrs, "q_min"),
-                             .n_levels = tq_attr_int(attrs, "n_levels"),
-                             .step = (int)tq_attr_int(attrs, "step"),
-                             .free_offset = tq_attr_int(attrs, "free_offset") != 0,
-                             .power_of_two = tq_attr_int(attrs, "power_of_two") != 0 };
-    tq_grid grid;
-    tq_quantizer_grid(quantizer, &range, TQ_ROUND_HALF_UP, params, &grid);
-    return isfinite(grid.scale) && grid.scale > 0.0f ? (double)grid.scale : 0.0;
+    tq_grid *grids;
+    int n;
+    const tq_status status = tq_fake_grids(node, arena, &grids, &n);
+    const bool one = !status && n == 1 && isfinite(grids[0].scale) && grids[0].scale > 0.0f;
+    tq_status_drop(status);
+    return one ? (double)grids[0].scale : 0.0;
 }
 
 /** Scale of the grid a value lies on, or is put on by its only reader; 0: none is known. */
-static double step_of(const tq_value *value)
+static double step_of(const tq_value *value, tq_arena *arena)
 {
     double scale;
     const tq_dtype dtype = tq_value_type(value)->dtype;
@@ -72,9 +52,9 @@ static double step_of(const tq_value *value)
     }
     const tq_node *producer = tq_value_producer(value);
     if (producer && tq_node_is(producer, "FakeQuantize"))
-        return fake_step(producer);
+        return fake_step(producer, arena);
     if (tq_value_n_consumers(value) == 1 && tq_node_is(tq_value_consumer(value, 0), "FakeQuantize"))
-        return fake_step(tq_value_consumer(value, 0));
+        return fake_step(tq_value_consumer(value, 0), arena);
     return 0.0;
 }
 
@@ -107,23 +87,24 @@ static const tq_value *partner_of(const tq_graph *there, const char *name)
 
 static const tq_value *find_partner(const comparison *c, const tq_value *a)
 {
-    const tq_value *b = partner_of(c->graphs[1], tq_value_name(a));
+    const tq_value *b = partner_of(c->runs.graphs[1], tq_value_name(a));
     const char *of = tq_value_meta(a, "quant.of");
     if (of && (!b || !comparable(a, b)))
-        b = tq_graph_find_value(c->graphs[1], of);
+        b = tq_graph_find_value(c->runs.graphs[1], of);
     return b && comparable(a, b) ? b : NULL;
 }
 
 static tq_status find_pairs(comparison *c)
 {
     size_t capacity = 0;
-    for (const tq_node *node = tq_graph_first(c->graphs[0]); node; node = tq_node_next(node))
+    for (const tq_node *node = tq_graph_first(c->runs.graphs[0]); node; node = tq_node_next(node))
         for (int i = 0; i < tq_node_n_outputs(node); i++) {
             const tq_value *a = tq_node_output(node, i);
             const tq_value *b = a ? find_partner(c, a) : NULL;
             if (!b)
                 continue;
-            const double step = step_of(b) > 0.0 ? step_of(b) : step_of(a);
+            const double step_b = step_of(b, c->arena);
+            const double step = step_b > 0.0 ? step_b : step_of(a, c->arena);
             const pair found = { .a = a, .b = b, .step = step };
             TQ_PUSH(c->arena, c->pairs, c->n, capacity, found);
         }
@@ -132,25 +113,7 @@ static tq_status find_pairs(comparison *c)
                                         "name nor by what f2t noted");
 }
 
-/* ---- running both ---- */
-
-static tq_status run_one(comparison *c, int which, const tq_batch *batch)
-{
-    tq_tensor input;
-    TQ_TRY(tq_feed(c->graphs[which], 0, &batch->input, &input));
-    tq_status status = TQ_OK;
-    if (!c->engines[which] || !tq_type_equal(&input.type, &c->types[which])) {
-        tq_engine_destroy(c->engines[which]);
-        c->engines[which] = NULL;
-        c->types[which] = input.type;
-        const tq_engine_options options = { .pool = c->pool, .keep_all = true };
-        status = tq_engine_create(c->graphs[which], &input.type, 1, &options, &c->engines[which]);
-    }
-    if (!status)
-        status = tq_engine_run(c->engines[which], &input, 1, 0);
-    tq_tensor_reset(&input);
-    return status;
-}
+/* ---- one batch ---- */
 
 /** x = scale * (q - zero_point); a value without a scale is what it is. */
 static void real_form(const tq_value *value, double *out_scale, int64_t *out_zero_point)
@@ -163,8 +126,7 @@ static void real_form(const tq_value *value, double *out_scale, int64_t *out_zer
 
 static tq_status compare_pair(const comparison *c, pair *p)
 {
-    const tq_tensor *a = tq_engine_value(c->engines[0], tq_value_name(p->a));
-    const tq_tensor *b = tq_engine_value(c->engines[1], tq_value_name(p->b));
+    const tq_tensor *a = tq_runs_value(&c->runs, 0, p->a), *b = tq_runs_value(&c->runs, 1, p->b);
     if (!a || !b)
         return TQ_OK; /* a kernel that fuses did not make it */
     const int64_t n = tq_tensor_count(a);
@@ -188,72 +150,19 @@ static tq_status compare_pair(const comparison *c, pair *p)
     return TQ_OK;
 }
 
-static tq_status open_data(comparison *c)
+static tq_status look(void *context)
 {
-    const tq_compare_options *o = c->options;
-    for (int i = 0; i < 2; i++)
-        if (tq_graph_n_inputs(c->graphs[i]) != 1)
-            return tq_fail(TQ_ERR_UNSUPPORTED,
-                           "the %s network has %d inputs; layers are compared with one",
-                           i ? "second" : "first", tq_graph_n_inputs(c->graphs[i]));
-    const tq_type *type = tq_value_type(tq_graph_input(c->graphs[0], 0));
-    if (type->rank < 1)
-        return tq_fail(TQ_ERR_SHAPE, "input '%s' is %s; its first axis must be the batch",
-                       tq_value_name(tq_graph_input(c->graphs[0], 0)), tq_type_text(type).s);
-    tq_loader_options loader = { .preset = o->preset,
-                                 .batch = o->batch > 0 ? o->batch : BATCH,
-                                 .limit = o->limit,
-                                 .n_workers = o->n_threads,
-                                 .sample_type =
-                                     tq_type_make(TQ_F32, type->rank - 1, type->dims + 1) };
-    for (int i = 0; i < 2; i++) { /* a batch that is written in a network */
-        const tq_type *t = tq_value_type(tq_graph_input(c->graphs[i], 0));
-        if (t->rank > 0 && t->dims[0] > 0)
-            loader.batch = t->dims[0];
-    }
-    if (type->rank == 4) {
-        loader.height = type->dims[2] > 0 ? type->dims[2] : 0;
-        loader.width = type->dims[3] > 0 ? type->dims[3] : 0;
-    }
-    TQ_TRY(tq_pool_create(o->n_threads, &c->pool));
-    return tq_loader_create(o->registry, o->data, &loader, &c->loader);
-}
-
-static tq_status run_all(comparison *c)
-{
-    const int64_t n_batches = tq_loader_n_batches(c->loader);
-    int64_t n_images = 0;
-    TQ_TRY(tq_loader_start(c->loader, 0, 0));
-    for (int64_t k = 1;; k++) {
-        tq_batch batch;
-        TQ_TRY(tq_loader_next(c->loader, &batch));
-        if (batch.n == 0)
-            return TQ_OK;
-        TQ_TRY(tq_wrap(run_one(c, 0, &batch), "the first network"));
-        TQ_TRY(tq_wrap(run_one(c, 1, &batch), "the second network"));
-        for (int i = 0; i < c->n; i++)
-            TQ_TRY(compare_pair(c, &c->pairs[i]));
-        n_images += batch.n;
-        const tq_progress progress = { .phase = "layers",
-                                       .batch = k,
-                                       .n_batches = n_batches,
-                                       .n_images = n_images,
-                                       .loss = (double)NAN,
-                                       .top1 = (double)NAN,
-                                       .lr = (double)NAN,
-                                       .images_per_s = (double)NAN,
-                                       .eta_s = (double)NAN };
-        if (c->options->progress)
-            c->options->progress(c->options->context, &progress);
-    }
+    const comparison *c = context;
+    for (int i = 0; i < c->n; i++)
+        TQ_TRY(compare_pair(c, &c->pairs[i]));
+    return TQ_OK;
 }
 
 static tq_status compare(void *context)
 {
     comparison *c = context;
     TQ_TRY(find_pairs(c));
-    TQ_TRY(open_data(c));
-    return run_all(c);
+    return tq_runs_all(&c->runs, "layers", look, c);
 }
 
 /* ---- the rows ---- */
@@ -276,12 +185,9 @@ static tq_layer_difference row_of(const pair *p, tq_arena *arena)
 tq_status tq_compare_layers(const tq_graph *a, const tq_graph *b, const tq_compare_options *options,
                             tq_arena *arena, tq_layer_difference **out_rows, int *out_n)
 {
-    comparison c = { .graphs = { a, b }, .options = options, .arena = arena };
+    comparison c = { .runs = { .n = 2, .graphs = { a, b }, .options = options }, .arena = arena };
     const tq_status status = tq_guard(compare, &c);
-    tq_engine_destroy(c.engines[0]);
-    tq_engine_destroy(c.engines[1]);
-    tq_loader_destroy(c.loader);
-    tq_pool_destroy(c.pool);
+    tq_runs_reset(&c.runs);
     TQ_TRY(tq_wrap(status, "cannot compare layers"));
     *out_rows = TQ_NEW_N(arena, tq_layer_difference, c.n);
     *out_n = 0;

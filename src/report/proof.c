@@ -23,11 +23,22 @@ static const char *carrier(const tq_proof_row *row)
     return row->fp32_exact ? "fp32" : row->fp64_exact ? "fp64" : "-";
 }
 
+/** Ties of all nodes that were to be rounded otherwise. */
+static int64_t count_ties(const tq_proof_row *rows, int n)
+{
+    int64_t n_ties = 0;
+    for (int i = 0; i < n; i++)
+        n_ties = tq_sat_add(n_ties, rows[i].n_ties);
+    return n_ties;
+}
+
 static const char *proof_text(const tq_proof_row *rows, int n, bool proven, tq_arena *arena)
 {
-    static const char *const titles[] = { "node",      "operator", "output",   "widest inside",
-                                          ">has bits", ">needs",   "exact in", "verdict" };
-    tq_table *table = tq_table_create(arena, TQ_COUNT(titles), titles);
+    static const char *const titles[] = { "node",          "operator",  "output",
+                                          "widest inside", ">has bits", ">needs",
+                                          "exact in",      "verdict",   ">ties" };
+    const int64_t n_ties = count_ties(rows, n);
+    tq_table *table = tq_table_create(arena, TQ_COUNT(titles) - (n_ties == 0), titles);
     int n_bad = 0;
     for (int i = 0; i < n; i++) {
         const tq_proof_row *r = &rows[i];
@@ -43,7 +54,8 @@ static const char *proof_text(const tq_proof_row *rows, int n, bool proven, tq_a
                 carrier(r),
                 r->fits      ? "fits"
                 : r->problem ? r->problem
-                             : "fails" });
+                             : "fails",
+                r->rounding ? tq_arena_printf(arena, "%" PRId64, r->n_ties) : NULL });
     }
     tq_string out = { .arena = arena };
     tq_string_printf(&out, "%s\n", tq_table_print(table));
@@ -51,6 +63,11 @@ static const char *proof_text(const tq_proof_row *rows, int n, bool proven, tq_a
         tq_string_printf(&out, "proven: nothing can overflow in %d nodes\n", n);
     else
         tq_string_printf(&out, "not proven: %d of %d nodes fail\n", n_bad, n);
+    for (int i = 0; i < n && n_ties > 0; i++)
+        if (rows[i].n_ties > 0)
+            tq_string_printf(&out,
+                             "'%s' takes %" PRId64 " ties up that %s would take to other codes\n",
+                             rows[i].node, rows[i].n_ties, rows[i].rounding);
     return out.s;
 }
 
@@ -74,6 +91,10 @@ static const char *proof_json(const tq_proof_row *rows, int n, bool proven, tq_a
         tq_json_add_bool(json, "fits", r->fits);
         tq_json_add_bool(json, "fp32_exact", r->fp32_exact);
         tq_json_add_bool(json, "fp64_exact", r->fp64_exact);
+        if (r->rounding) {
+            tq_json_add_text(json, "rounding", r->rounding);
+            tq_json_add_integer(json, "ties", r->n_ties);
+        }
         if (r->problem)
             tq_json_add_text(json, "problem", r->problem);
         tq_json_close(json);

@@ -80,24 +80,24 @@ static int place_by_stage(const plan *p, tq_edit_stage stage)
     return at;
 }
 
-static bool has_stage(const plan *p, tq_edit_stage stage)
+static bool has_stage(const plan *p, const tq_pipeline *pipeline, tq_edit_stage stage)
 {
-    const tq_edit_stage with = stage == TQ_EDIT_CUSTOM ? TQ_EDIT_TRUE : stage;
     for (int i = 0; i < p->n; i++)
-        if (p->steps[i].editor->stage == with)
+        if (p->steps[i].editor->stage == stage)
             return true;
-    return false;
+    return pipeline->stages >> stage & 1;
 }
 
 /* Editors of plug-ins that name no anchor: at the end of their stage. */
-static void add_by_stage(plan *p, const tq_registry *registry, tq_arena *scratch)
+static void add_by_stage(plan *p, const tq_pipeline *pipeline, const tq_registry *registry,
+                         tq_arena *scratch)
 {
     for (int i = 0; i < tq_registry_count(registry, TQ_KIND_EDITOR); i++) {
         const tq_editor *editor =
             (const tq_editor *)(const void *)tq_registry_at(registry, TQ_KIND_EDITOR, i);
         if (editor->by_name || editor->after || editor->before ||
             !tq_registry_origin(registry, TQ_KIND_EDITOR, editor->entry.name) ||
-            index_of(p, editor->entry.name) >= 0 || !has_stage(p, editor->stage))
+            index_of(p, editor->entry.name) >= 0 || !has_stage(p, pipeline, editor->stage))
             continue;
         insert(p, scratch, place_by_stage(p, editor->stage), (step){ editor, false });
     }
@@ -132,8 +132,34 @@ static tq_status make_plan(const tq_registry *registry, const char *name, const 
         insert(p, scratch, p->n, (step){ (const tq_editor *)(const void *)entry, false });
     }
     TQ_TRY(add_more(p, name, edit, scratch));
-    add_by_stage(p, registry, scratch);
+    add_by_stage(p, pipeline, registry, scratch);
     return add_anchored(p, registry, scratch);
+}
+
+tq_edit_stage tq_editor_moment(const tq_registry *registry, const tq_editor *editor)
+{
+    const char *const names[] = { editor->after, editor->before };
+    for (int i = 0; i < TQ_COUNT(names); i++) {
+        const tq_entry *entry =
+            names[i] ? tq_registry_get(registry, TQ_KIND_EDITOR, names[i]) : NULL;
+        if (entry)
+            return ((const tq_editor *)(const void *)entry)->stage;
+    }
+    return editor->stage;
+}
+
+const tq_editor *const *tq_editors_between(const tq_registry *registry, int n,
+                                           const tq_editor *const *editors, tq_edit_stage first,
+                                           tq_edit_stage last, tq_arena *arena, int *out_n)
+{
+    const tq_editor **found = TQ_NEW_N(arena, const tq_editor *, n + 1);
+    *out_n = 0;
+    for (int i = 0; i < n; i++) {
+        const tq_edit_stage moment = tq_editor_moment(registry, editors[i]);
+        if (moment >= first && moment <= last)
+            found[(*out_n)++] = editors[i];
+    }
+    return found;
 }
 
 static bool names(const char *wanted, const tq_editor *editor)

@@ -15,6 +15,22 @@ static tq_status fail(const tq_rule_scope *scope, const tq_expr *expr, const cha
 
 /* ---- constants ---- */
 
+/* `wanted`: the name it is to have; NULL: it is one that the rule itself wrote. */
+static void remember(tq_rule_scope *scope, tq_value *value, const char *wanted)
+{
+    tq_rule_heirs *heirs = scope->heirs;
+    const struct tq_rule_heir heir = { value, tq_value_name(value), wanted };
+    TQ_PUSH(heirs->arena, heirs->items, heirs->n, heirs->capacity, heir);
+}
+
+static tq_status add_tensor(tq_rule_scope *scope, const tq_tensor *tensor, tq_value **out)
+{
+    const char *name = tq_arena_printf(scope->arena, "%s/const", scope->prefix);
+    TQ_TRY(tq_graph_add_constant(scope->found->graph, name, tensor, out));
+    remember(scope, *out, NULL);
+    return TQ_OK;
+}
+
 static tq_status add_constant(tq_rule_scope *scope, tq_dtype dtype, int rank, int64_t n,
                               const tq_rule_item *items, tq_value **out)
 {
@@ -26,24 +42,23 @@ static tq_status add_constant(tq_rule_scope *scope, tq_dtype dtype, int rank, in
             tq_store_f64(tensor.data, dtype, i, items[i].f);
         else
             tq_store_i64(tensor.data, dtype, i, items[i].i);
-    const char *name = tq_arena_printf(scope->arena, "%s/const", scope->prefix);
-    const tq_status status = tq_graph_add_constant(scope->found->graph, name, &tensor, out);
+    const tq_status status = add_tensor(scope, &tensor, out);
     tq_tensor_reset(&tensor);
     return status;
 }
 
-/* A list of numbers: int64 if all are whole (a shape, axes), else float. */
+/* A list of numbers. Without a dtype: int64 if all are whole (a shape, axes), else float. */
 static tq_status list_constant(tq_rule_scope *scope, const tq_expr *expr, const tq_rule_item *list,
-                               tq_value **out)
+                               tq_dtype wanted, tq_value **out)
 {
-    tq_dtype dtype = TQ_I64;
+    tq_dtype dtype = wanted ? wanted : TQ_I64;
     tq_rule_item *items = TQ_NEW_N(scope->arena, tq_rule_item, list->n);
     for (int i = 0; i < list->n; i++) {
         if (list->items[i].kind == TQ_ITEM_UNKNOWN)
             return fail(scope, expr, "an element of the list is not known in this network");
         if (!tq_rule_as_number(&list->items[i], &items[i]))
             return fail(scope, expr, "an input's list holds numbers");
-        if (items[i].is_float)
+        if (items[i].is_float && !wanted)
             dtype = TQ_F32;
     }
     return add_constant(scope, dtype, 1, list->n, items, out);
@@ -74,7 +89,7 @@ static tq_status input_value(tq_rule_scope *scope, const tq_expr *expr, const tq
     case TQ_ITEM_NUMBER:
         return add_constant(scope, dtype, 0, 1, item, out);
     case TQ_ITEM_LIST:
-        return list_constant(scope, expr, item, out);
+        return list_constant(scope, expr, item, TQ_NONE, out);
     default:
         return fail(scope, expr, "an input is a value, a number or a list of numbers");
     }
@@ -114,8 +129,7 @@ static const char *wanted_name(const tq_rule_scope *scope, const tq_value *value
     for (int i = scope->heirs->n - 1; i >= 0; i--)
         if (scope->heirs->items[i].value == value)
             return scope->heirs->items[i].wanted;
-    const char *name = tq_value_name(value);
-    return strncmp(name, scope->prefix, strlen(scope->prefix)) == 0 ? NULL : name;
+    return tq_value_name(value);
 }
 
 /* Of the first constant of the network that went in. */
@@ -141,11 +155,8 @@ static tq_status fold(tq_rule_scope *scope, tq_node *node, tq_value **values)
         tq_tensor_reset(&outputs[i]);
     }
     TQ_TRY(status);
-    tq_rule_heirs *heirs = scope->heirs;
-    for (int i = 0; i < n; i++) {
-        const struct tq_rule_heir heir = { values[i], tq_value_name(values[i]), name };
-        TQ_PUSH(heirs->arena, heirs->items, heirs->n, heirs->capacity, heir);
-    }
+    for (int i = 0; i < n; i++)
+        remember(scope, values[i], name);
     tq_graph_remove_node(scope->found->graph, node);
     return TQ_OK;
 }
@@ -166,6 +177,15 @@ static tq_status add_node(tq_rule_scope *scope, const tq_node_spec *spec, tq_rul
     }
     for (int i = 0; i < spec->n_outputs; i++)
         out[i] = (tq_rule_item){ .kind = TQ_ITEM_VALUE, .value = values[i] };
+    return TQ_OK;
+}
+
+tq_status tq_rule_list_beside(tq_rule_scope *scope, const tq_expr *expr, const tq_rule_item *value,
+                              tq_rule_item *list)
+{
+    tq_value *constant;
+    TQ_TRY(list_constant(scope, expr, list, tq_value_type(value->value)->dtype, &constant));
+    *list = (tq_rule_item){ .kind = TQ_ITEM_VALUE, .value = constant };
     return TQ_OK;
 }
 
@@ -380,6 +400,13 @@ tq_status tq_rule_unary(tq_rule_scope *scope, const tq_expr *expr, const tq_rule
     tq_rule_item number;
     if (args[0].kind == TQ_ITEM_UNKNOWN)
         return TQ_OK;
+    if (args[0].kind == TQ_ITEM_LIST) {
+        tq_rule_item *items = TQ_NEW_N(scope->arena, tq_rule_item, args[0].n);
+        for (int i = 0; i < args[0].n; i++)
+            TQ_TRY(tq_rule_unary(scope, expr, &args[0].items[i], 1, &items[i]));
+        *out = (tq_rule_item){ .kind = TQ_ITEM_LIST, .n = args[0].n, .items = items };
+        return TQ_OK;
+    }
     if (args[0].kind == TQ_ITEM_VALUE && scope->replaces) {
         int i = 0;
         while (strcmp(ops[i][0], expr->text) != 0)
@@ -423,10 +450,11 @@ tq_status tq_rule_along(tq_rule_scope *scope, const tq_expr *expr, const tq_rule
     (void)n;
     if (args[0].kind == TQ_ITEM_UNKNOWN)
         return TQ_OK;
-    if (args[0].kind != TQ_ITEM_VALUE || !tq_rule_as_number(&args[1], &axis) ||
-        !tq_rule_as_number(&args[2], &rank) || axis.is_float || rank.is_float || rank.i < 1 ||
-        rank.i > TQ_MAX_RANK || axis.i < -rank.i || axis.i >= rank.i)
-        return fail(scope, expr, "along takes a value, an axis and a rank");
+    const bool is_vector = args[0].kind == TQ_ITEM_VALUE || args[0].kind == TQ_ITEM_LIST;
+    if (!is_vector || !tq_rule_as_number(&args[1], &axis) || !tq_rule_as_number(&args[2], &rank) ||
+        axis.is_float || rank.is_float || rank.i < 1 || rank.i > TQ_MAX_RANK || axis.i < -rank.i ||
+        axis.i >= rank.i)
+        return fail(scope, expr, "along takes a value or a list, an axis and a rank");
     for (int i = 0; i < rank.i; i++)
         dims[i] = tq_rule_integer(i == (axis.i < 0 ? axis.i + rank.i : axis.i) ? -1 : 1);
     const tq_rule_item reshaped[] = { args[0],
@@ -458,8 +486,7 @@ tq_status tq_rule_full(tq_rule_scope *scope, const tq_expr *expr, const tq_rule_
     for (int64_t i = 0; i < tq_tensor_count(&tensor); i++)
         tq_store_f64(tensor.data, type.dtype, i, number.f);
     *out = (tq_rule_item){ .kind = TQ_ITEM_VALUE };
-    const char *name = tq_arena_printf(scope->arena, "%s/const", scope->prefix);
-    const tq_status status = tq_graph_add_constant(scope->found->graph, name, &tensor, &out->value);
+    const tq_status status = add_tensor(scope, &tensor, &out->value);
     tq_tensor_reset(&tensor);
     return status;
 }

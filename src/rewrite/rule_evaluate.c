@@ -116,9 +116,13 @@ static tq_status value_arithmetic(tq_rule_scope *scope, const tq_expr *expr,
             continue;
         const tq_entry *entry;
         const tq_registry *registry = scope->found->rule->registry;
+        tq_rule_item operands[] = { args[0], args[1] };
+        for (int k = 0; k < 2; k++)
+            if (args[k].kind == TQ_ITEM_LIST)
+                TQ_TRY(tq_rule_list_beside(scope, expr, &args[1 - k], &operands[k]));
         TQ_TRY(tq_registry_find(registry, TQ_KIND_OP, ops[i].op, &entry));
-        return tq_rule_build(scope, expr, (const tq_op *)(const void *)entry, args, 2, NULL, 0, 1,
-                             out);
+        return tq_rule_build(scope, expr, (const tq_op *)(const void *)entry, operands, 2, NULL, 0,
+                             1, out);
     }
     return fail(scope, expr, "this is for numbers, not for values");
 }
@@ -132,24 +136,47 @@ static tq_rule_item concatenate(tq_rule_scope *scope, const tq_rule_item *a, con
 }
 
 static tq_status arithmetic(tq_rule_scope *scope, const tq_expr *expr, const tq_rule_item *args,
+                            tq_rule_item *out);
+
+/* Element by element; a number counts for all of them. */
+static tq_status list_arithmetic(tq_rule_scope *scope, const tq_expr *expr,
+                                 const tq_rule_item *args, tq_rule_item *out)
+{
+    const bool both = args[0].kind == args[1].kind;
+    const int n = args[0].kind == TQ_ITEM_LIST ? args[0].n : args[1].n;
+    if (both && *expr->text == '+') {
+        *out = concatenate(scope, &args[0], &args[1]);
+        return TQ_OK;
+    }
+    if (both && args[0].n != args[1].n)
+        return fail(scope, expr, "the lists have different lengths");
+    tq_rule_item *items = TQ_NEW_N(scope->arena, tq_rule_item, n);
+    for (int i = 0; i < n; i++) {
+        const tq_rule_item pair[] = { args[0].kind == TQ_ITEM_LIST ? args[0].items[i] : args[0],
+                                      args[1].kind == TQ_ITEM_LIST ? args[1].items[i] : args[1] };
+        TQ_TRY(arithmetic(scope, expr, pair, &items[i]));
+    }
+    *out = (tq_rule_item){ .kind = TQ_ITEM_LIST, .n = n, .items = items };
+    return TQ_OK;
+}
+
+static tq_status arithmetic(tq_rule_scope *scope, const tq_expr *expr, const tq_rule_item *args,
                             tq_rule_item *out)
 {
     tq_rule_item a, b;
     if (args[0].kind == TQ_ITEM_UNKNOWN || args[1].kind == TQ_ITEM_UNKNOWN)
         return TQ_OK;
-    if (args[0].kind == TQ_ITEM_LIST && args[1].kind == TQ_ITEM_LIST && *expr->text == '+') {
-        *out = concatenate(scope, &args[0], &args[1]);
-        return TQ_OK;
-    }
     const bool values = args[0].kind == TQ_ITEM_VALUE || args[1].kind == TQ_ITEM_VALUE;
     if (values && scope->replaces)
         return value_arithmetic(scope, expr, args, out);
+    if (args[0].kind == TQ_ITEM_LIST || args[1].kind == TQ_ITEM_LIST)
+        return list_arithmetic(scope, expr, args, out);
     if (tq_rule_as_number(&args[0], &a) && tq_rule_as_number(&args[1], &b))
         return number_arithmetic(scope, expr, &a, &b, out);
     return fail(scope, expr,
                 values ? "a condition computes with numbers and constants of one "
                          "element only"
-                       : "texts have no arithmetic, lists only a + b");
+                       : "texts have no arithmetic");
 }
 
 /* ---- comparison ---- */
@@ -186,6 +213,12 @@ static bool has_unknown(const tq_rule_item *item)
     return item->kind == TQ_ITEM_UNKNOWN;
 }
 
+/* Lists (shapes, scales of channels) have no order: whether one is larger is not known. */
+static bool lacks_order(const tq_rule_item *args)
+{
+    return args[0].kind == TQ_ITEM_LIST || args[1].kind == TQ_ITEM_LIST;
+}
+
 static tq_status compare(const tq_rule_scope *scope, const tq_expr *expr, const tq_rule_item *args,
                          tq_rule_item *out)
 {
@@ -201,6 +234,8 @@ static tq_status compare(const tq_rule_scope *scope, const tq_expr *expr, const 
     }
     const int order = compare_items(&args[0], &args[1]);
     const char *sign = expr->text;
+    if ((*sign == '<' || *sign == '>') && lacks_order(args))
+        return TQ_OK;
     if (strcmp(sign, "==") == 0 || strcmp(sign, "!=") == 0)
         *out = tq_rule_bool((order == 0) == (*sign == '='));
     else if (strcmp(sign, "<") == 0)

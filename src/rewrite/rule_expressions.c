@@ -3,6 +3,7 @@
  * then numbers, "texts", [lists], names, node.attribute, functions and operators. */
 #include "rewrite/rule_parse_internal.h"
 
+#include <ctype.h>
 #include <string.h>
 
 typedef tq_status (*level)(tq_rule_parser *p, const tq_expr **out);
@@ -210,6 +211,10 @@ static tq_status read_word(tq_rule_parser *p, const tq_expr **out)
     const tq_rule_function *function = called ? tq_rule_function_find(p->at->text) : NULL;
     if (function)
         return read_function(p, function, out);
+    if (called && islower((unsigned char)*p->at->text) &&
+        !tq_registry_get(p->registry, TQ_KIND_OP, p->at->text))
+        return tq_rule_fail(TQ_ERR_NOT_FOUND, p->source, p->at->place, "there is no function '%s'",
+                            p->at->text);
     if (called)
         return read_operator(p, out);
     tq_expr *expr = new_expr(p, TQ_EXPR_NAME);

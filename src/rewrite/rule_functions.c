@@ -32,15 +32,36 @@ static tq_status node_of(const tq_rule_scope *scope, const tq_expr *expr, int *o
     return *out >= 0 ? TQ_OK : fail(scope, expr, "takes the name of a node of the pattern");
 }
 
+/* Functions of one value: what is not known of it is UNKNOWN. */
+static tq_status of_value(tq_rule_scope *scope, const tq_expr *expr, const tq_rule_item *args,
+                          int n, tq_rule_item *out)
+{
+    (void)n;
+    tq_value *value;
+    TQ_TRY(value_of(scope, expr, args, &value));
+    if (value)
+        *out = expr->function->of_value(value, scope->arena);
+    return TQ_OK;
+}
+
 #define FUNCTION(name)                                                                             \
     static tq_status name(tq_rule_scope *scope, const tq_expr *expr, const tq_rule_item *args,     \
                           int n, tq_rule_item *out)
 
 /* ---- of values ---- */
 
+static const tq_rule_item unknown = { .kind = TQ_ITEM_UNKNOWN };
+
+#define OF_VALUE(name) static tq_rule_item name(tq_value *value, tq_arena *arena)
+
 static tq_rule_item dim_item(int64_t dim)
 {
-    return dim == TQ_DIM_ANY ? (tq_rule_item){ .kind = TQ_ITEM_UNKNOWN } : tq_rule_integer(dim);
+    return dim == TQ_DIM_ANY ? unknown : tq_rule_integer(dim);
+}
+
+static tq_rule_item list_of(int n, const tq_rule_item *items)
+{
+    return (tq_rule_item){ .kind = TQ_ITEM_LIST, .n = n, .items = items };
 }
 
 FUNCTION(dims)
@@ -63,57 +84,122 @@ FUNCTION(dims)
     tq_rule_item *items = TQ_NEW_N(scope->arena, tq_rule_item, type->rank);
     for (int i = 0; i < type->rank; i++)
         items[i] = dim_item(type->dims[i]);
-    *out = (tq_rule_item){ .kind = TQ_ITEM_LIST, .n = type->rank, .items = items };
+    *out = list_of(type->rank, items);
     return TQ_OK;
 }
 
-FUNCTION(rank)
+OF_VALUE(rank)
 {
-    (void)n;
-    tq_value *value;
-    TQ_TRY(value_of(scope, expr, args, &value));
-    if (value && tq_value_type(value)->rank >= 0)
-        *out = tq_rule_integer(tq_value_type(value)->rank);
-    return TQ_OK;
+    (void)arena;
+    const tq_type *type = tq_value_type(value);
+    return type->rank >= 0 ? tq_rule_integer(type->rank) : unknown;
 }
 
-FUNCTION(size)
+OF_VALUE(size)
 {
-    (void)n;
-    tq_value *value;
-    TQ_TRY(value_of(scope, expr, args, &value));
-    if (value && tq_value_type(value)->rank >= 0)
-        *out = dim_item(tq_type_count(tq_value_type(value)));
-    return TQ_OK;
+    (void)arena;
+    const tq_type *type = tq_value_type(value);
+    return type->rank >= 0 ? dim_item(tq_type_count(type)) : unknown;
 }
 
-FUNCTION(dtype)
+OF_VALUE(dtype)
 {
-    (void)n;
-    tq_value *value;
-    TQ_TRY(value_of(scope, expr, args, &value));
-    if (value)
-        *out = tq_rule_text(tq_dtype_name(tq_value_type(value)->dtype));
-    return TQ_OK;
+    (void)arena;
+    return tq_rule_text(tq_dtype_name(tq_value_type(value)->dtype));
 }
 
-FUNCTION(elements)
+OF_VALUE(consumers)
 {
-    (void)n;
-    tq_value *value;
-    TQ_TRY(value_of(scope, expr, args, &value));
-    const tq_tensor *tensor = value ? tq_value_known(value) : NULL;
+    (void)arena;
+    return tq_rule_integer(tq_value_n_consumers(value));
+}
+
+OF_VALUE(is_const)
+{
+    (void)arena;
+    return tq_rule_bool(tq_value_is_const(value));
+}
+
+OF_VALUE(is_input)
+{
+    (void)arena;
+    return tq_rule_bool(tq_value_is_input(value));
+}
+
+OF_VALUE(is_output)
+{
+    (void)arena;
+    return tq_rule_bool(tq_value_is_output(value));
+}
+
+OF_VALUE(name)
+{
+    (void)arena;
+    return tq_rule_text(tq_value_name(value));
+}
+
+OF_VALUE(elements)
+{
+    const tq_tensor *tensor = tq_value_known(value);
     const int64_t count = tensor ? tq_tensor_count(tensor) : 0;
     if (!tensor || count > MAX_ELEMENTS)
-        return TQ_OK;
+        return unknown;
     const tq_dtype type = tensor->type.dtype;
-    tq_rule_item *items = TQ_NEW_N(scope->arena, tq_rule_item, count);
+    tq_rule_item *items = TQ_NEW_N(arena, tq_rule_item, count);
     for (int64_t i = 0; i < count; i++)
         items[i] = tq_dtype_is_float(type) ? tq_rule_number(tq_load_f64(tensor->data, type, i))
                                            : tq_rule_integer(tq_load_i64(tensor->data, type, i));
-    *out = (tq_rule_item){ .kind = TQ_ITEM_LIST, .n = (int)count, .items = items };
-    return TQ_OK;
+    return list_of((int)count, items);
 }
+
+/* ---- of grids: a number, or a list of one number a channel ---- */
+
+OF_VALUE(scale)
+{
+    tq_value_grid grid;
+    if (!tq_value_grid_find(value, arena, &grid))
+        return unknown;
+    if (grid.axis < 0)
+        return tq_rule_number(grid.scale[0]);
+    tq_rule_item *items = TQ_NEW_N(arena, tq_rule_item, grid.n);
+    for (int i = 0; i < grid.n; i++)
+        items[i] = tq_rule_number(grid.scale[i]);
+    return list_of(grid.n, items);
+}
+
+OF_VALUE(zero_point)
+{
+    tq_value_grid grid;
+    if (!tq_value_grid_find(value, arena, &grid))
+        return unknown;
+    if (grid.axis < 0)
+        return tq_rule_integer(grid.zero_point[0]);
+    tq_rule_item *items = TQ_NEW_N(arena, tq_rule_item, grid.n);
+    for (int i = 0; i < grid.n; i++)
+        items[i] = tq_rule_integer(grid.zero_point[i]);
+    return list_of(grid.n, items);
+}
+
+OF_VALUE(q_min)
+{
+    tq_value_grid grid;
+    return tq_value_grid_find(value, arena, &grid) ? tq_rule_integer(grid.q_min) : unknown;
+}
+
+OF_VALUE(q_max)
+{
+    tq_value_grid grid;
+    return tq_value_grid_find(value, arena, &grid) ? tq_rule_integer(grid.q_max) : unknown;
+}
+
+OF_VALUE(grid_axis)
+{
+    tq_value_grid grid;
+    return tq_value_grid_find(value, arena, &grid) && grid.axis >= 0 ? tq_rule_integer(grid.axis)
+                                                                     : unknown;
+}
+
+/* ---- of numbers ---- */
 
 /* The elements of a list, or of a constant, as numbers; NULL with no error: unknown. */
 static tq_status numbers_of(const tq_rule_scope *scope, const tq_expr *expr,
@@ -153,170 +239,64 @@ static tq_rule_item number_item(double v)
     return v == floor(v) && fabs(v) < 9e15 ? tq_rule_integer((int64_t)v) : tq_rule_number(v);
 }
 
-/* The smallest or the largest element of a list or constant, or of two numbers. */
-static tq_status extremum(tq_rule_scope *scope, const tq_expr *expr, const tq_rule_item *args,
-                          int n, double sign, tq_rule_item *out)
+/* Functions of all elements of a list or constant. */
+static tq_status of_numbers(tq_rule_scope *scope, const tq_expr *expr, const tq_rule_item *args,
+                            int n, tq_rule_item *out)
 {
-    tq_rule_item a, b;
-    if (n == 2) {
-        if (args[0].kind == TQ_ITEM_UNKNOWN || args[1].kind == TQ_ITEM_UNKNOWN)
-            return TQ_OK;
-        if (!tq_rule_as_number(&args[0], &a) || !tq_rule_as_number(&args[1], &b))
-            return fail(scope, expr, "takes two numbers, a list or a constant");
-        *out = sign * a.f < sign * b.f ? a : b;
-        return TQ_OK;
-    }
+    (void)n;
     double *numbers;
     int count = 0;
     TQ_TRY(numbers_of(scope, expr, args, &count, &numbers));
-    if (!numbers || count == 0)
-        return TQ_OK;
-    double best = numbers[0];
-    for (int i = 1; i < count; i++)
-        if (sign * numbers[i] < sign * best || isnan(numbers[i]))
-            best = numbers[i];
-    *out = number_item(best);
+    const double result = numbers ? expr->function->of_numbers(numbers, count) : (double)NAN;
+    if (numbers && !(count == 0 && isnan(result)))
+        *out = number_item(result);
     return TQ_OK;
 }
 
-FUNCTION(min_of)
+/* NaN where there are none, or one is. */
+static double smallest(const double *numbers, int n)
 {
-    return extremum(scope, expr, args, n, 1.0, out);
+    double best = n ? numbers[0] : (double)NAN;
+    for (int i = 1; i < n; i++)
+        best = numbers[i] < best || isnan(numbers[i]) ? numbers[i] : best;
+    return best;
 }
 
-FUNCTION(max_of)
+static double largest(const double *numbers, int n)
 {
-    return extremum(scope, expr, args, n, -1.0, out);
+    double best = n ? numbers[0] : (double)NAN;
+    for (int i = 1; i < n; i++)
+        best = numbers[i] > best || isnan(numbers[i]) ? numbers[i] : best;
+    return best;
 }
 
-FUNCTION(sum_of)
+static double sum_of(const double *numbers, int n)
 {
-    (void)n;
-    double *numbers, sum = 0.0;
-    int count = 0;
-    TQ_TRY(numbers_of(scope, expr, args, &count, &numbers));
-    for (int i = 0; i < count; i++)
+    double sum = 0.0;
+    for (int i = 0; i < n; i++)
         sum += numbers[i];
-    if (numbers)
-        *out = number_item(sum);
-    return TQ_OK;
+    return sum;
 }
 
-FUNCTION(product_of)
+static double product_of(const double *numbers, int n)
 {
-    (void)n;
-    double *numbers, product = 1.0;
-    int count = 0;
-    TQ_TRY(numbers_of(scope, expr, args, &count, &numbers));
-    for (int i = 0; i < count; i++)
+    double product = 1.0;
+    for (int i = 0; i < n; i++)
         product *= numbers[i];
-    if (numbers)
-        *out = number_item(product);
-    return TQ_OK;
+    return product;
 }
 
-FUNCTION(consumers)
+/* Of two numbers, or of all elements. */
+FUNCTION(extremum)
 {
-    (void)n;
-    tq_value *value;
-    TQ_TRY(value_of(scope, expr, args, &value));
-    if (value)
-        *out = tq_rule_integer(tq_value_n_consumers(value));
-    return TQ_OK;
-}
-
-FUNCTION(is_const)
-{
-    (void)n;
-    tq_value *value;
-    TQ_TRY(value_of(scope, expr, args, &value));
-    if (value)
-        *out = tq_rule_bool(tq_value_is_const(value));
-    return TQ_OK;
-}
-
-FUNCTION(is_input)
-{
-    (void)n;
-    tq_value *value;
-    TQ_TRY(value_of(scope, expr, args, &value));
-    if (value)
-        *out = tq_rule_bool(tq_value_is_input(value));
-    return TQ_OK;
-}
-
-FUNCTION(is_output)
-{
-    (void)n;
-    tq_value *value;
-    TQ_TRY(value_of(scope, expr, args, &value));
-    if (value)
-        *out = tq_rule_bool(tq_value_is_output(value));
-    return TQ_OK;
-}
-
-FUNCTION(name)
-{
-    (void)n;
-    tq_value *value;
-    TQ_TRY(value_of(scope, expr, args, &value));
-    if (value)
-        *out = tq_rule_text(tq_value_name(value));
-    return TQ_OK;
-}
-
-/* ---- of grids ---- */
-
-static tq_status grid_of(tq_rule_scope *scope, const tq_expr *expr, const tq_rule_item *args,
-                         tq_value_grid *grid, bool *out_known)
-{
-    tq_value *value;
-    TQ_TRY(value_of(scope, expr, args, &value));
-    *out_known = value && tq_value_grid_find(value, grid);
-    return TQ_OK;
-}
-
-FUNCTION(scale)
-{
-    (void)n;
-    bool known;
-    tq_value_grid grid;
-    TQ_TRY(grid_of(scope, expr, args, &grid, &known));
-    if (known)
-        *out = tq_rule_number(grid.scale);
-    return TQ_OK;
-}
-
-FUNCTION(zero_point)
-{
-    (void)n;
-    bool known;
-    tq_value_grid grid;
-    TQ_TRY(grid_of(scope, expr, args, &grid, &known));
-    if (known)
-        *out = tq_rule_integer(grid.zero_point);
-    return TQ_OK;
-}
-
-FUNCTION(q_min)
-{
-    (void)n;
-    bool known;
-    tq_value_grid grid;
-    TQ_TRY(grid_of(scope, expr, args, &grid, &known));
-    if (known)
-        *out = tq_rule_integer(grid.q_min);
-    return TQ_OK;
-}
-
-FUNCTION(q_max)
-{
-    (void)n;
-    bool known;
-    tq_value_grid grid;
-    TQ_TRY(grid_of(scope, expr, args, &grid, &known));
-    if (known)
-        *out = tq_rule_integer(grid.q_max);
+    tq_rule_item a, b;
+    if (n == 1)
+        return of_numbers(scope, expr, args, n, out);
+    if (args[0].kind == TQ_ITEM_UNKNOWN || args[1].kind == TQ_ITEM_UNKNOWN)
+        return TQ_OK;
+    if (!tq_rule_as_number(&args[0], &a) || !tq_rule_as_number(&args[1], &b))
+        return fail(scope, expr, "takes two numbers, a list or a constant");
+    *out = expr->function->of_numbers((double[]){ a.f, b.f }, 2) == a.f ? a : b;
     return TQ_OK;
 }
 
@@ -359,39 +339,45 @@ FUNCTION(has)
     return TQ_OK;
 }
 
+#define ONE_VALUE(function) .min_args = 1, .max_args = 1, .run = of_value, .of_value = function
+#define NUMBERS(function) .min_args = 1, .max_args = 1, .run = of_numbers, .of_numbers = function
+#define ONE_OR_TWO(function) .min_args = 1, .max_args = 2, .run = extremum, .of_numbers = function
+#define ANY(n, function) .min_args = (n), .max_args = (n), .run = function
+
 static const tq_rule_function functions[] = {
     { .name = "dims", .min_args = 1, .max_args = 2, .run = dims },
-    { .name = "rank", .min_args = 1, .max_args = 1, .run = rank },
-    { .name = "size", .min_args = 1, .max_args = 1, .run = size },
-    { .name = "dtype", .min_args = 1, .max_args = 1, .run = dtype },
-    { .name = "elements", .min_args = 1, .max_args = 1, .run = elements },
-    { .name = "min", .min_args = 1, .max_args = 2, .run = min_of },
-    { .name = "max", .min_args = 1, .max_args = 2, .run = max_of },
-    { .name = "sum", .min_args = 1, .max_args = 1, .run = sum_of },
-    { .name = "prod", .min_args = 1, .max_args = 1, .run = product_of },
-    { .name = "consumers", .min_args = 1, .max_args = 1, .run = consumers },
-    { .name = "is_const", .min_args = 1, .max_args = 1, .run = is_const },
-    { .name = "is_input", .min_args = 1, .max_args = 1, .run = is_input },
-    { .name = "is_output", .min_args = 1, .max_args = 1, .run = is_output },
-    { .name = "name", .min_args = 1, .max_args = 1, .run = name },
-    { .name = "scale", .min_args = 1, .max_args = 1, .run = scale },
-    { .name = "zero_point", .min_args = 1, .max_args = 1, .run = zero_point },
-    { .name = "q_min", .min_args = 1, .max_args = 1, .run = q_min },
-    { .name = "q_max", .min_args = 1, .max_args = 1, .run = q_max },
-    { .name = "op", .min_args = 1, .max_args = 1, .run = op },
-    { .name = "count", .min_args = 1, .max_args = 1, .run = count },
-    { .name = "len", .min_args = 1, .max_args = 1, .run = length },
-    { .name = "has", .min_args = 1, .max_args = 1, .run = has },
-    { .name = "sqrt", .min_args = 1, .max_args = 1, .run = tq_rule_unary },
-    { .name = "exp", .min_args = 1, .max_args = 1, .run = tq_rule_unary },
-    { .name = "log", .min_args = 1, .max_args = 1, .run = tq_rule_unary },
-    { .name = "abs", .min_args = 1, .max_args = 1, .run = tq_rule_unary },
-    { .name = "floor", .min_args = 1, .max_args = 1, .run = tq_rule_unary },
-    { .name = "ceil", .min_args = 1, .max_args = 1, .run = tq_rule_unary },
-    { .name = "round", .min_args = 1, .max_args = 1, .run = tq_rule_unary },
-    { .name = "cast", .min_args = 2, .max_args = 2, .makes = true, .run = tq_rule_cast },
-    { .name = "along", .min_args = 3, .max_args = 3, .makes = true, .run = tq_rule_along },
-    { .name = "full", .min_args = 2, .max_args = 3, .makes = true, .run = tq_rule_full },
+    { .name = "rank", ONE_VALUE(rank) },
+    { .name = "size", ONE_VALUE(size) },
+    { .name = "dtype", ONE_VALUE(dtype) },
+    { .name = "elements", ONE_VALUE(elements) },
+    { .name = "consumers", ONE_VALUE(consumers) },
+    { .name = "is_const", ONE_VALUE(is_const) },
+    { .name = "is_input", ONE_VALUE(is_input) },
+    { .name = "is_output", ONE_VALUE(is_output) },
+    { .name = "name", ONE_VALUE(name) },
+    { .name = "scale", ONE_VALUE(scale) },
+    { .name = "zero_point", ONE_VALUE(zero_point) },
+    { .name = "q_min", ONE_VALUE(q_min) },
+    { .name = "q_max", ONE_VALUE(q_max) },
+    { .name = "grid_axis", ONE_VALUE(grid_axis) },
+    { .name = "min", ONE_OR_TWO(smallest) },
+    { .name = "max", ONE_OR_TWO(largest) },
+    { .name = "sum", NUMBERS(sum_of) },
+    { .name = "prod", NUMBERS(product_of) },
+    { .name = "op", ANY(1, op) },
+    { .name = "count", ANY(1, count) },
+    { .name = "len", ANY(1, length) },
+    { .name = "has", ANY(1, has) },
+    { .name = "sqrt", ANY(1, tq_rule_unary) },
+    { .name = "exp", ANY(1, tq_rule_unary) },
+    { .name = "log", ANY(1, tq_rule_unary) },
+    { .name = "abs", ANY(1, tq_rule_unary) },
+    { .name = "floor", ANY(1, tq_rule_unary) },
+    { .name = "ceil", ANY(1, tq_rule_unary) },
+    { .name = "round", ANY(1, tq_rule_unary) },
+    { .name = "cast", ANY(2, tq_rule_cast), .makes = true },
+    { .name = "along", ANY(3, tq_rule_along), .makes = true },
+    { .name = "full", .min_args = 2, .max_args = 3, .run = tq_rule_full, .makes = true },
 };
 
 const tq_rule_function *tq_rule_function_find(const char *text)

@@ -33,6 +33,7 @@ typedef struct tq_token {
     tq_token_kind kind;
     tq_place place;
     const char *text; /* name, content of a quoted text, or the sign itself: "=>" */
+    const char *from; /* where it begins in what is read */
     double f;
     int64_t i;
     bool is_float;
@@ -170,6 +171,7 @@ typedef struct tq_rule_statement {
 struct tq_rule {
     const char *source; /* stands before line and column in errors */
     const char *name;
+    const char *text; /* "rule NAME { ... }", as it was read */
     const tq_registry *registry;
     int n_nodes, n_captures, n_names; /* the first n_captures names are the pattern's */
     tq_rule_node *nodes;
@@ -249,6 +251,8 @@ typedef struct tq_rule_function {
     bool makes; /* adds nodes: only in replacements */
     tq_status (*run)(tq_rule_scope *scope, const tq_expr *expr, const tq_rule_item *args, int n,
                      tq_rule_item *out);
+    tq_rule_item (*of_value)(tq_value *value, tq_arena *arena); /* for the run of many */
+    double (*of_numbers)(const double *numbers, int n);
 } tq_rule_function;
 const tq_rule_function *tq_rule_function_find(const char *name);
 
@@ -262,13 +266,15 @@ tq_status tq_rule_along(tq_rule_scope *scope, const tq_expr *expr, const tq_rule
 tq_status tq_rule_full(tq_rule_scope *scope, const tq_expr *expr, const tq_rule_item *args, int n,
                        tq_rule_item *out);
 
-/* The grid on which a value lies, where the network says: metadata, or a quantiser with one scale
- * before it (operators that only move elements do not matter). False: unknown. */
+/* The grid on which a value lies, where the network says: metadata, or the quantiser before it,
+ * beyond operators that only move elements (where it has one scale). False: unknown. */
 typedef struct tq_value_grid {
-    double scale;
-    int64_t zero_point, q_min, q_max;
+    int axis, n; /* scales and zero points: one, axis -1; or one for each index of the axis */
+    const double *scale;
+    const int64_t *zero_point;
+    int64_t q_min, q_max;
 } tq_value_grid;
-bool tq_value_grid_find(const tq_value *value, tq_value_grid *out);
+bool tq_value_grid_find(const tq_value *value, tq_arena *arena, tq_value_grid *out);
 
 /* ---- building ---- */
 
@@ -276,6 +282,9 @@ bool tq_value_grid_find(const tq_value *value, tq_value_grid *out);
 tq_status tq_rule_build(tq_rule_scope *scope, const tq_expr *expr, const tq_op *op,
                         const tq_rule_item *args, int n_args, const tq_attr *attrs, int n_attrs,
                         int n_outputs, tq_rule_item *out);
+/* A list in arithmetic with a value: a constant of one axis and of the value's dtype. */
+tq_status tq_rule_list_beside(tq_rule_scope *scope, const tq_expr *expr, const tq_rule_item *value,
+                              tq_rule_item *list);
 /* An operator call of the text. */
 tq_status tq_rule_call(tq_rule_scope *scope, const tq_expr *expr, int n_outputs, tq_rule_item *out);
 

@@ -183,11 +183,17 @@ static tq_status read_replacement(tq_rule_parser *p, tq_rule *rule)
 
 static tq_status read_stage(tq_rule_parser *p, tq_edit_stage *out)
 {
-    static const char *const names[] = { "canonicalise", "fold",       "fake",
-                                         "pre_grad",     "post_train", "true",
-                                         "custom",       "clean",      "backend" };
+    static const char *const names[] = { [TQ_EDIT_CANONICALISE] = "canonicalise",
+                                         [TQ_EDIT_FOLD] = "fold",
+                                         [TQ_EDIT_FAKE] = "fake",
+                                         [TQ_EDIT_PRE_GRAD] = "pre_grad",
+                                         [TQ_EDIT_POST_TRAIN] = "post_train",
+                                         [TQ_EDIT_TRUE] = "true",
+                                         [TQ_EDIT_CUSTOM] = "custom",
+                                         [TQ_EDIT_CLEAN] = "clean",
+                                         [TQ_EDIT_BACKEND] = "backend" };
     for (int stage = 0; stage < TQ_COUNT(names); stage++)
-        if (tq_rule_take(p, names[stage])) {
+        if (names[stage] && tq_rule_take(p, names[stage])) {
             *out = (tq_edit_stage)stage;
             return TQ_OK;
         }
@@ -238,8 +244,9 @@ static tq_status read_rule(tq_rule_parser *p, const tq_editor **out)
 {
     tq_editor *editor = TQ_NEW(p->arena, tq_editor);
     tq_rule *rule = TQ_NEW(p->arena, tq_rule);
-    *editor = (tq_editor){ .stage = TQ_EDIT_CUSTOM, .by_name = true, .rule = rule };
+    *editor = (tq_editor){ .stage = TQ_EDIT_FAKE, .by_name = true, .rule = rule };
     editor->entry.brief = "a rule";
+    const char *begin = p->at->from;
     TQ_TRY(tq_rule_expect(p, "rule"));
     TQ_TRY(read_editor_name(p, &editor->entry.name));
     rule->name = editor->entry.name;
@@ -251,7 +258,9 @@ static tq_status read_rule(tq_rule_parser *p, const tq_editor **out)
     TQ_TRY(tq_rule_read_pattern(p, rule));
     TQ_TRY(tq_rule_expect(p, "=>"));
     TQ_TRY(read_replacement(p, rule));
+    const char *last = p->at->from;
     TQ_TRY(tq_rule_expect(p, "}"));
+    rule->text = tq_arena_strndup(p->arena, begin, (size_t)(last - begin) + 1);
     *out = editor;
     return TQ_OK;
 }
@@ -331,4 +340,9 @@ tq_status tq_rule_pattern_parse(const tq_registry *registry, const char *text, c
     return tq_guard(read_pattern, &(request){ .parser = make_parser(registry, name, arena),
                                               .text = text,
                                               .out_rule = out_rule });
+}
+
+const char *tq_rule_source(const tq_rule *rule)
+{
+    return rule->text;
 }

@@ -26,7 +26,7 @@ static void inherit_names(tq_graph *graph, const tq_rule_heirs *heirs)
 {
     for (int i = 0; i < heirs->n; i++) {
         const struct tq_rule_heir *heir = &heirs->items[i];
-        if (tq_graph_find_value(graph, heir->name) == heir->value &&
+        if (heir->wanted && tq_graph_find_value(graph, heir->name) == heir->value &&
             !tq_graph_find_value(graph, heir->wanted))
             tq_value_set_name(heir->value, heir->wanted);
     }

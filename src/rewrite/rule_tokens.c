@@ -102,7 +102,7 @@ static size_t name_length(const char *at)
 
 static tq_status read_token(lexer *l, tq_token *token)
 {
-    *token = (tq_token){ .place = l->place, .text = "the end" };
+    *token = (tq_token){ .place = l->place, .text = "the end", .from = l->at };
     const unsigned char c = (unsigned char)*l->at;
     if (!c)
         return TQ_OK;

@@ -48,8 +48,7 @@ typedef struct calibration {
     tq_clock clock;
 } calibration;
 
-/* ---- who observes what
- * ---------------------------------------------------------------------------- */
+/* ---- who observes what ----------------------------------------------------------------------- */
 
 static bool observes(const tq_node *node)
 {
@@ -180,8 +179,7 @@ static tq_status find_groups(calibration *c)
                          "the network has nothing to calibrate; run 'truq f2f' first");
 }
 
-/* ---- running the float network ------------------------------------------------------------------
- */
+/* ---- running the float network --------------------------------------------------------------- */
 
 static bool is_untrained(const tq_node *norm)
 {
@@ -316,8 +314,7 @@ static tq_status run_data(calibration *c)
     return TQ_OK;
 }
 
-/* ---- placing the grids
- * ---------------------------------------------------------------------------- */
+/* ---- placing the grids ----------------------------------------------------------------------- */
 
 /** With attribute unsigned_if_positive the codes start at 0 where nothing negative was seen, and
  * are signed where something was. */
@@ -366,7 +363,7 @@ static tq_status place_input(calibration *c, const group *g, const tq_quantizer 
     float params[TQ_QUANTIZER_MAX_PARAMS] = { 0 };
     tq_node_set_attr(g->leader, &TQ_INT("q_min", -128));
     tq_node_set_attr(g->leader, &TQ_INT("n_levels", 256));
-    const tq_range range = tq_fake_range(g->leader);
+    const tq_range range = tq_fake_range(tq_node_attrs(g->leader));
     TQ_TRY(quantizer->init(&range, -128 * scale, 127 * scale, params));
     for (int k = 0; k < quantizer->n_params; k++)
         data[k][0] = params[k];
@@ -395,6 +392,8 @@ static tq_status place(calibration *c, const group *g)
         leave_statistics(g);
         return TQ_OK;
     }
+    if (!observes(g->leader) && tq_is_placed(g->leader))
+        return TQ_OK; /* others placed it: it observes nothing */
     const tq_quantizer *quantizer;
     float *data[TQ_QUANTIZER_MAX_PARAMS];
     tq_init init;
@@ -411,7 +410,7 @@ static tq_status place(calibration *c, const group *g)
         least = fmin(least, g->observed ? g->statistics[i].min : a[i]);
     }
     choose_sign(c, g, least);
-    const tq_range range = tq_fake_range(g->leader);
+    const tq_range range = tq_fake_range(tq_node_attrs(g->leader));
     for (int64_t i = 0; i < g->n_channels; i++) {
         float params[TQ_QUANTIZER_MAX_PARAMS] = { 0 };
         TQ_TRY(quantizer->init(&range, a[i], b[i], params));

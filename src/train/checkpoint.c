@@ -3,6 +3,8 @@
  *
  *   "TRUQCKPT", version u32, settings (text), position, results of finished epochs,
  *   parameters (name, count, f32 data, f32 optimiser states), statistics (name, count, f32 data),
+ *   what controllers set (of each parameter whether it is frozen and its factor of the learning
+ *   rate; whether batch norms are frozen), states of controllers (name, count, f64 data),
  *   CRC-32 of all before it
  *
  * Counts and integers are 64-bit, text is a count and its bytes, everything little endian. No time,
@@ -16,7 +18,7 @@
 #include <string.h>
 
 static const char magic[8] = { 'T', 'R', 'U', 'Q', 'C', 'K', 'P', 'T' };
-enum { VERSION = 1 };
+enum { VERSION = 2 };
 
 /* ---- writing -------------------------------------------------------------------------------- */
 
@@ -68,13 +70,8 @@ static void put_position(writer *w, const tq_position *p)
     }
 }
 
-static void put_all(writer *w, const char *settings, const tq_position *position,
-                    const tq_parameters *parameters, int n_states)
+static void put_parameters(writer *w, const tq_parameters *parameters, int n_states)
 {
-    put(w, magic, sizeof magic);
-    put(w, &(uint32_t){ VERSION }, sizeof(uint32_t));
-    put_text(w, settings);
-    put_position(w, position);
     put_i64(w, parameters->n);
     put_i64(w, n_states);
     for (int i = 0; i < parameters->n; i++) {
@@ -92,26 +89,50 @@ static void put_all(writer *w, const char *settings, const tq_position *position
         put_i64(w, s->n);
         put(w, s->data, (size_t)s->n * sizeof(float));
     }
+}
+
+static void put_controls(writer *w, const tq_controls *controls, const tq_parameters *parameters)
+{
+    for (int i = 0; i < parameters->n; i++) {
+        put_i64(w, parameters->items[i].frozen);
+        put_f64(w, parameters->items[i].lr_factor);
+    }
+    put_i64(w, controls->freeze_norms);
+    put_i64(w, controls->n);
+    for (int i = 0; i < controls->n; i++) {
+        const tq_control *control = &controls->items[i].control;
+        put_text(w, controls->items[i].text);
+        put_i64(w, control->n_state);
+        put(w, control->state, (size_t)control->n_state * sizeof(double));
+    }
+}
+
+static void put_all(writer *w, const tq_checkpoint *c)
+{
+    put(w, magic, sizeof magic);
+    put(w, &(uint32_t){ VERSION }, sizeof(uint32_t));
+    put_text(w, c->settings);
+    put_position(w, c->position);
+    put_parameters(w, c->parameters, c->n_states);
+    put_controls(w, c->controls, c->parameters);
     const uint32_t crc = w->data ? tq_crc32(0, w->data, w->size) : 0;
     put(w, &crc, sizeof crc);
 }
 
-tq_status tq_checkpoint_save(const char *path, const char *settings, const tq_position *position,
-                             const tq_parameters *parameters, int n_states)
+tq_status tq_checkpoint_save(const char *path, const tq_checkpoint *checkpoint)
 {
     writer w = { 0 };
-    put_all(&w, settings, position, parameters, n_states);
+    put_all(&w, checkpoint);
     w = (writer){ .data = malloc(w.size) };
     if (!w.data)
         return tq_fail(TQ_ERR_MEMORY, "no memory for a checkpoint");
-    put_all(&w, settings, position, parameters, n_states);
+    put_all(&w, checkpoint);
     const tq_status status = tq_file_write(path, w.data, w.size);
     free(w.data);
     return status;
 }
 
-/* ---- reading ----------------------------------------------------------------------------------
- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /** Bytes still to be read; `broken` once more was asked for than there is. */
 typedef struct reader {
@@ -183,38 +204,71 @@ static void get_position(reader *r, int64_t max_epochs, tq_position *p)
     }
 }
 
-/** One array whose name and count must be ours; `data` NULL: only checked. */
-static void get_array(reader *r, const char *name, int64_t n, float *const *data, int n_data,
-                      bool apply)
+/** n elements of `size` bytes into `data`, unless it is only to be checked that they are there. */
+static void get_elements(reader *r, void *data, int64_t n, size_t size, bool apply)
+{
+    const uint8_t *bytes = take(r, (size_t)n * size);
+    if (bytes && apply && n)
+        memcpy(data, bytes, (size_t)n * size);
+}
+
+/** A name and a count that must be ours. */
+static void expect(reader *r, const char *name, int64_t n)
 {
     size_t length;
     const char *text = get_text(r, &length);
     if (!text || length != strlen(name) || memcmp(text, name, length) || get_i64(r) != n)
         r->broken = true;
-    for (int i = 0; i < n_data; i++) {
-        const uint8_t *bytes = take(r, (size_t)n * sizeof(float));
-        if (bytes && apply && n)
-            memcpy(data[i], bytes, (size_t)n * sizeof(float));
-    }
 }
 
-static bool get_arrays(reader r, const tq_parameters *parameters, int n_states, bool apply)
+static bool get_parameters(reader *r, const tq_parameters *parameters, int n_states, bool apply)
 {
-    if (get_i64(&r) != parameters->n || get_i64(&r) != n_states)
+    if (get_i64(r) != parameters->n || get_i64(r) != n_states)
         return false;
     for (int i = 0; i < parameters->n; i++) {
         const tq_parameter *p = &parameters->items[i];
-        float *data[1 + TQ_OPTIMIZER_MAX_STATES] = { p->data };
-        memcpy(data + 1, p->states, sizeof p->states);
-        get_array(&r, p->name, p->n, data, 1 + n_states, apply);
+        expect(r, p->name, p->n);
+        get_elements(r, p->data, p->n, sizeof(float), apply);
+        for (int s = 0; s < n_states; s++)
+            get_elements(r, p->states[s], p->n, sizeof(float), apply);
     }
-    if (get_i64(&r) != parameters->n_statistics)
+    if (get_i64(r) != parameters->n_statistics)
         return false;
     for (int i = 0; i < parameters->n_statistics; i++) {
         const tq_statistic *s = &parameters->statistics[i];
-        get_array(&r, s->name, s->n, (float *const[]){ s->data }, 1, apply);
+        expect(r, s->name, s->n);
+        get_elements(r, s->data, s->n, sizeof(float), apply);
     }
-    return !r.broken && r.left == 0;
+    return !r->broken;
+}
+
+static bool get_controls(reader *r, tq_controls *controls, const tq_parameters *parameters,
+                         bool apply)
+{
+    for (int i = 0; i < parameters->n; i++) {
+        tq_parameter *p = &parameters->items[i];
+        const bool frozen = get_i64(r) != 0;
+        const double factor = get_f64(r);
+        p->frozen = apply ? frozen : p->frozen;
+        p->lr_factor = apply ? factor : p->lr_factor;
+    }
+    const bool freeze_norms = get_i64(r) != 0;
+    controls->freeze_norms = apply ? freeze_norms : controls->freeze_norms;
+    if (get_i64(r) != controls->n)
+        return false;
+    for (int i = 0; i < controls->n; i++) {
+        const tq_control *control = &controls->items[i].control;
+        expect(r, controls->items[i].text, control->n_state);
+        get_elements(r, control->state, control->n_state, sizeof(double), apply);
+    }
+    return !r->broken;
+}
+
+/** All that stands behind the position; first to check it, then to apply it. */
+static bool get_rest(reader r, const tq_checkpoint *c, bool apply)
+{
+    return get_parameters(&r, c->parameters, c->n_states, apply) &&
+           get_controls(&r, c->controls, c->parameters, apply) && r.left == 0;
 }
 
 /** Names the first line that differs. */
@@ -239,8 +293,7 @@ static tq_status compare_settings(const char *theirs, size_t n, const char *ours
     return tq_fail(TQ_ERR_VALUE, "it was made with other settings; start anew without --resume");
 }
 
-static tq_status read_all(const void *bytes, size_t size, const char *settings, int64_t max_epochs,
-                          tq_position *position, const tq_parameters *parameters, int n_states)
+static tq_status read_all(const void *bytes, size_t size, const tq_checkpoint *c)
 {
     const size_t least = sizeof magic + 2 * sizeof(uint32_t);
     uint32_t version = 0, crc = 0;
@@ -262,24 +315,22 @@ static tq_status read_all(const void *bytes, size_t size, const char *settings, 
     const char *theirs = get_text(&r, &n_settings);
     if (!theirs)
         return tq_fail(TQ_ERR_FORMAT, "it is cut short");
-    TQ_TRY(compare_settings(theirs, n_settings, settings));
-    tq_position found_position = *position;
-    get_position(&r, max_epochs, &found_position);
-    if (r.broken || !get_arrays(r, parameters, n_states, false))
+    TQ_TRY(compare_settings(theirs, n_settings, c->settings));
+    tq_position position = *c->position;
+    get_position(&r, c->max_epochs, &position);
+    if (r.broken || !get_rest(r, c, false))
         return tq_fail(TQ_ERR_FORMAT, "its arrays are not those of this network");
-    get_arrays(r, parameters, n_states, true);
-    *position = found_position;
+    get_rest(r, c, true);
+    *c->position = position;
     return TQ_OK;
 }
 
-tq_status tq_checkpoint_load(const char *path, const char *settings, int64_t max_epochs,
-                             tq_position *position, const tq_parameters *parameters, int n_states)
+tq_status tq_checkpoint_load(const char *path, const tq_checkpoint *checkpoint)
 {
     void *bytes;
     size_t size;
     TQ_TRY(tq_file_read(path, &bytes, &size));
-    const tq_status status =
-        read_all(bytes, size, settings, max_epochs, position, parameters, n_states);
+    const tq_status status = read_all(bytes, size, checkpoint);
     free(bytes);
     return tq_wrap(status, "cannot resume from '%s'", path);
 }

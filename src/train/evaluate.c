@@ -29,8 +29,7 @@ typedef struct evaluation {
     double loss_sum;
 } evaluation;
 
-/* ---- what to measure ----------------------------------------------------------------------------
- */
+/* ---- what to measure ------------------------------------------------------------------------- */
 
 /** Without a word from the user: cross-entropy where the labels fit the outputs, else the error
  *  against the input where the output has its shape, else nothing (predictions only). */
@@ -77,8 +76,7 @@ static tq_status open_loss(evaluation *e, const tq_type *output, const tq_type *
     return TQ_OK;
 }
 
-/* ---- one batch
- * ------------------------------------------------------------------------------------ */
+/* ---- one batch ------------------------------------------------------------------------------- */
 
 /** The output in real units: scale * (code - zero_point). */
 static tq_status dequantize(const evaluation *e, const tq_tensor *output, tq_tensor *out_real)
@@ -158,8 +156,7 @@ static tq_status run_batch(evaluation *e, const tq_batch *batch)
     return score(e, batch, output);
 }
 
-/* ---- the loop
- * --------------------------------------------------------------------------------------- */
+/* ---- the loop -------------------------------------------------------------------------------- */
 
 static void summarise(evaluation *e)
 {

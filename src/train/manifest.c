@@ -3,6 +3,7 @@
 #include "train/manifest_json.h"
 #include "train/train_internal.h"
 
+#include <truq/edit.h>
 #include <truq/onnx.h>
 #include <truq/threads.h>
 
@@ -58,6 +59,12 @@ static void add_settings(cJSON *root, const tq_manifest *m)
     tq_manifest_add_number(s, "threads", o->n_threads);
     tq_manifest_add_number(s, "checkpoint_every", (double)o->checkpoint_every);
     cJSON_AddBoolToObject(s, "resumed", o->resume);
+    cJSON *editors = cJSON_AddArrayToObject(s, "editors");
+    for (int i = 0; o->edit && i < o->edit->n_more; i++)
+        cJSON_AddItemToArray(editors, cJSON_CreateString(o->edit->more[i]->entry.name));
+    cJSON *controllers = cJSON_AddArrayToObject(s, "controllers");
+    for (int i = 0; o->controllers && o->controllers[i]; i++)
+        cJSON_AddItemToArray(controllers, cJSON_CreateString(o->controllers[i]));
 }
 
 static void add_results(cJSON *root, const tq_manifest *m)

@@ -16,20 +16,22 @@
 
 enum { MAX_DEPTH = 16 };
 
-/** Where a constant is read as a parameter. */
-typedef struct role {
-    bool is_weight, is_bound, decays;
-} role;
+/** How a constant is read as a parameter. */
+typedef struct use {
+    bool trained, decays;
+    tq_role role;
+} use;
 
-static tq_status bound_role(const tq_node *node, int i, role *r)
+static tq_status find_bound(const tq_node *node, int i, use *u)
 {
     const tq_quantizer *quantizer;
     TQ_TRY(tq_fake_quantizer(node, &quantizer));
-    const tq_range range = tq_fake_range(node);
+    const tq_range range = tq_fake_range(tq_node_attrs(node));
     const unsigned trainable = quantizer->trainable ? quantizer->trainable(&range) : 0;
     if (i - 1 < quantizer->n_params && (trainable >> (i - 1) & 1)) {
-        r->is_bound = true;
-        r->decays = r->decays || (quantizer->decays >> (i - 1) & 1);
+        u->trained = true;
+        u->role = TQ_ROLE_BOUND;
+        u->decays = u->decays || (quantizer->decays >> (i - 1) & 1);
     }
     return TQ_OK;
 }
@@ -45,18 +47,24 @@ static bool is_bias_of_linear(const tq_node *node, int i)
     return producer && tq_node_has_flag(producer, TQ_OP_LINEAR);
 }
 
-static bool is_weight_slot(const tq_node *node, int i)
+/** Is input i of the node trained, and as what? */
+static bool slot_role(const tq_node *node, int i, tq_role *out)
 {
-    if (tq_node_is(node, "MatMul"))
-        return true;
-    if (tq_node_has_flag(node, TQ_OP_LINEAR))
-        return i == 1 || i == 2;
-    if (tq_node_is(node, "BatchNormalization"))
-        return i == 1 || i == 2;
-    return (tq_node_is(node, "PRelu") && i == 1) || is_bias_of_linear(node, i);
+    const bool linear = tq_node_has_flag(node, TQ_OP_LINEAR);
+    if (tq_node_is(node, "MatMul") || (linear && i == 1))
+        *out = TQ_ROLE_WEIGHT;
+    else if ((linear && i == 2) || is_bias_of_linear(node, i))
+        *out = TQ_ROLE_BIAS;
+    else if (tq_node_is(node, "BatchNormalization") && (i == 1 || i == 2))
+        *out = TQ_ROLE_NORM;
+    else if (tq_node_is(node, "PRelu") && i == 1)
+        *out = TQ_ROLE_SLOPE;
+    else
+        return false;
+    return true;
 }
 
-static tq_status find_role(const tq_value *value, int depth, role *r)
+static tq_status find_use(const tq_value *value, int depth, use *u)
 {
     for (int k = 0; k < tq_value_n_consumers(value); k++) {
         const tq_node *node = tq_value_consumer(value, k);
@@ -66,11 +74,11 @@ static tq_status find_role(const tq_value *value, int depth, role *r)
             if (tq_node_input(node, i) != value)
                 continue;
             if (fake && i > 0)
-                TQ_TRY(bound_role(node, i, r));
+                TQ_TRY(find_bound(node, i, u));
             else if (passes && i == 0 && depth < MAX_DEPTH)
-                TQ_TRY(find_role(tq_node_output(node, 0), depth + 1, r));
-            else
-                r->is_weight = r->is_weight || is_weight_slot(node, i);
+                TQ_TRY(find_use(tq_node_output(node, 0), depth + 1, u));
+            else if (!u->trained)
+                u->trained = slot_role(node, i, &u->role);
         }
     }
     return TQ_OK;
@@ -84,14 +92,15 @@ tq_status tq_parameters_find(tq_graph *graph, tq_arena *arena, tq_parameters *ou
         tq_value *value = tq_graph_value(graph, i);
         if (!tq_value_is_const(value) || tq_value_type(value)->dtype != TQ_F32)
             continue;
-        role r = { 0 };
-        TQ_TRY(find_role(value, 0, &r));
-        if (!r.is_weight && !r.is_bound)
+        use u = { 0 };
+        TQ_TRY(find_use(value, 0, &u));
+        if (!u.trained)
             continue;
         tq_parameter parameter = { .name = tq_arena_strdup(arena, tq_value_name(value)),
                                    .n = tq_type_count(tq_value_type(value)),
-                                   .is_bound = r.is_bound,
-                                   .decays = r.decays };
+                                   .role = u.role,
+                                   .lr_factor = 1.0,
+                                   .decays = u.decays };
         void *data;
         TQ_TRY(tq_value_own(value, &data));
         parameter.data = data;

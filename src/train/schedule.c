@@ -4,38 +4,24 @@
  *                  schedule(step - n_warmup, n_steps - n_warmup)  from then on */
 #include "train/train_internal.h"
 
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-static tq_status parse_args(const char *whole, const char *text, double *args)
+static tq_status parse_args(const char *text, double *args)
 {
-    for (int n = 0; *text; n++) {
-        char *end;
-        const double number = strtod(text, &end);
-        if (end == text || (*end && *end != ',') || !(number > 0.0) || !isfinite(number))
-            return tq_fail(TQ_ERR_VALUE, "schedule '%s': '%s' is no positive number", whole, text);
-        if (n == TQ_SCHEDULE_MAX_ARGS)
-            return tq_fail(TQ_ERR_VALUE, "schedule '%s' has more than %d numbers", whole,
-                           TQ_SCHEDULE_MAX_ARGS);
-        args[n] = number;
-        text = *end ? end + 1 : end;
-    }
+    int n;
+    TQ_TRY(tq_call_numbers(text, 0, TQ_SCHEDULE_MAX_ARGS, args, &n));
+    for (int i = 0; i < n; i++)
+        if (!(args[i] > 0.0))
+            return tq_fail(TQ_ERR_VALUE, "%g is no positive number", args[i]);
     return TQ_OK;
 }
 
 tq_status tq_plan_parse(const tq_registry *registry, const char *text, tq_plan *out_plan)
 {
     *out_plan = (tq_plan){ 0 };
-    const char *whole = text ? text : "constant", *colon = strchr(whole, ':');
-    char name[64];
-    snprintf(name, sizeof name, "%.*s", (int)(colon ? colon - whole : (ptrdiff_t)strlen(whole)),
-             whole);
+    const char *whole = text ? text : "constant", *args;
     const tq_entry *entry;
-    TQ_TRY(tq_registry_find(registry, TQ_KIND_SCHEDULE, name, &entry));
+    TQ_TRY(tq_call_find(registry, TQ_KIND_SCHEDULE, whole, &entry, &args));
     out_plan->schedule = (const tq_schedule *)entry;
-    return parse_args(whole, colon ? colon + 1 : "", out_plan->args);
+    return tq_wrap(parse_args(args, out_plan->args), "schedule '%s'", whole);
 }
 
 double tq_plan_factor(const tq_plan *plan, int64_t step)

@@ -2,7 +2,7 @@
 #ifndef TQ_TRAIN_TRAIN_INTERNAL_H
 #define TQ_TRAIN_TRAIN_INTERNAL_H
 
-#include <truq/quant.h>
+#include <truq/fake.h>
 #include <truq/train.h>
 
 /* ---- optimisers: the updates that plain and PACT forms share ------------------------------- */
@@ -16,14 +16,12 @@ void tq_update_adagrad(const tq_optimizer_params *p, double lr, double weight_de
 
 /* ---- quantisers in a graph ------------------------------------------------------------------- */
 
-/** The range and the quantiser of a FakeQuantize; TQ_ERR_NOT_FOUND for an unknown quantiser. */
-tq_range tq_fake_range(const tq_node *node);
-tq_status tq_fake_quantizer(const tq_node *node, const tq_quantizer **out_quantizer);
+/** Has the FakeQuantize a grid: none of its constant parameters is NaN? */
+bool tq_is_placed(const tq_node *node);
 /** TQ_ERR_STATE naming the first quantiser whose parameters are NaN. */
 tq_status tq_check_observed(const tq_graph *graph);
 
-/* ---- engines for the batches of a loop ---------------------------------------------------------
- */
+/* ---- engines for the batches of a loop ------------------------------------------------------- */
 
 /** A full-batch engine and one for the smaller rest, planned when first needed. `graph` and `pool`
  *  are borrowed. */
@@ -47,8 +45,7 @@ int64_t tq_batch_for(const tq_graph *graph, int64_t wanted);
 /** Loader options that follow from the graph's only input; TQ_ERR_UNSUPPORTED if it has several. */
 tq_status tq_loader_options_for(const tq_graph *graph, tq_loader_options *options);
 
-/* ---- targets ------------------------------------------------------------------------------------
- */
+/* ---- targets --------------------------------------------------------------------------------- */
 
 /** Where the targets of a loss come from: "labels", "input" or "npz:KEY" of the dataset's file. */
 typedef struct tq_targets {
@@ -68,8 +65,7 @@ void tq_targets_close(tq_targets *targets);
 tq_status tq_targets_get(tq_targets *targets, const tq_batch *batch, const tq_type *output,
                          tq_tensor *out_target);
 
-/* ---- scores
- * --------------------------------------------------------------------------------------- */
+/* ---- scores ---------------------------------------------------------------------------------- */
 
 /** Classes of an output [N, C, ...]. */
 int64_t tq_n_classes(const tq_type *output);
@@ -78,8 +74,7 @@ int64_t tq_argmax(const tq_tensor *output, int64_t i);
 /** How many classes come before `label` in row i: ties in order of index. */
 int64_t tq_rank_of(const tq_tensor *output, int64_t i, int64_t label);
 
-/* ---- time and progress
- * ---------------------------------------------------------------------------- */
+/* ---- time and progress ----------------------------------------------------------------------- */
 
 double tq_now(void); /* seconds, monotonic */
 /** A loop's clock: images and batches per second since it started. */
@@ -97,8 +92,15 @@ tq_status tq_evaluate_phase(const tq_graph *graph, const tq_eval_options *option
                             const char *phase, int64_t epoch, int64_t n_epochs,
                             tq_eval_result *out_result);
 
-/* ---- schedules
- * -------------------------------------------------------------------------------------- */
+/* ---- names with arguments -------------------------------------------------------------------- */
+
+/** "NAME:ARGS" or "NAME": the entry, and what stands behind the colon, "" where nothing does. */
+tq_status tq_call_find(const tq_registry *registry, tq_kind kind, const char *text,
+                       const tq_entry **out_entry, const char **out_args);
+/** "A,B": n_min to n_max finite numbers; *out_n (may be NULL): how many. TQ_ERR_VALUE. */
+tq_status tq_call_numbers(const char *args, int n_min, int n_max, double *out, int *out_n);
+
+/* ---- schedules ------------------------------------------------------------------------------- */
 
 enum { TQ_SCHEDULE_MAX_ARGS = 4 };
 /** A schedule with its arguments and linear warm-up. */
@@ -112,18 +114,7 @@ tq_status tq_plan_parse(const tq_registry *registry, const char *text, tq_plan *
 /** Factor of the learning rate at `step` (from 0). */
 double tq_plan_factor(const tq_plan *plan, int64_t step);
 
-/* ---- the training graph
- * -------------------------------------------------------------------------- */
-
-/** One array that is trained: f32 data of a constant of the caller's graph. */
-typedef struct tq_parameter {
-    const char *name;
-    int64_t n;
-    float *data;
-    bool is_bound; /* of a quantiser: pact_decay in place of weight_decay */
-    bool decays;
-    float *states[TQ_OPTIMIZER_MAX_STATES];
-} tq_parameter;
+/* ---- the training graph ---------------------------------------------------------------------- */
 
 /** A running statistic: f32 data of a constant that an output of the training graph replaces. */
 typedef struct tq_statistic {
@@ -144,12 +135,14 @@ typedef struct tq_parameters {
 tq_status tq_parameters_find(tq_graph *graph, tq_arena *arena, tq_parameters *out_parameters);
 
 /** Forward, loss and backward for one batch size, planned. Outputs of the engine: the loss, the
- * network's output 0, one gradient per parameter, one new value per statistic. Data of constants is
- * shared with the caller's graph. */
+ * network's output 0, one gradient per parameter, one new value per statistic that moves. Data of
+ * constants is shared with the caller's graph. */
 typedef struct tq_training {
     tq_graph *graph;
     tq_engine *engine;
     tq_type types[2]; /* of the input and the target */
+    int n_statistics;
+    int *statistics; /* which of the parameters' statistics; in their arena */
 } tq_training;
 
 typedef struct tq_training_options {
@@ -159,10 +152,12 @@ typedef struct tq_training_options {
     bool bn_train;
     tq_pool *pool;
     int n_shards;
+    const struct tq_edit *edit; /* as of tq_train_options */
+    bool quiet;                 /* logs and dumps nothing: the first graph did */
 } tq_training_options;
 
 /** The training graph for a batch of this input type. Parameters that do not reach the loss are
- *  taken out of `parameters`, statistics found are put in. */
+ *  taken out of `parameters`, statistics found are put in; a later graph has the same or fewer. */
 tq_status tq_training_create(const tq_graph *graph, const tq_training_options *options,
                              const tq_type *input, tq_parameters *parameters,
                              tq_training *out_training);
@@ -170,8 +165,7 @@ void tq_training_reset(tq_training *training);
 /** Type of the network's output 0 for a batch of this input type. */
 tq_status tq_output_type(const tq_graph *graph, const tq_type *input, tq_type *out_type);
 
-/* ---- checkpoints
- * ------------------------------------------------------------------------------------ */
+/* ---- where a training stands ----------------------------------------------------------------- */
 
 /** Results of one epoch. */
 typedef struct tq_epoch {
@@ -189,15 +183,76 @@ typedef struct tq_position {
     tq_epoch *epochs; /* room for all, in the arena of the run */
 } tq_position;
 
-/** `settings`: lines of "key=value" that must be the same at --resume. */
-tq_status tq_checkpoint_save(const char *path, const char *settings, const tq_position *position,
-                             const tq_parameters *parameters, int n_states);
-/** Fails with TQ_ERR_FORMAT on a damaged file, TQ_ERR_VALUE naming the setting that differs. */
-tq_status tq_checkpoint_load(const char *path, const char *settings, int64_t max_epochs,
-                             tq_position *position, const tq_parameters *parameters, int n_states);
+/* ---- controllers ----------------------------------------------------------------------------- */
 
-/* ---- manifest
- * --------------------------------------------------------------------------------------- */
+/** The controllers of a training, in the order of their hooks. */
+typedef struct tq_controls {
+    int n;
+    struct tq_steered {
+        const tq_controller *controller;
+        const char *text; /* "freeze-bn:1" */
+        tq_control control;
+    } * items;
+    bool freeze_norms; /* as the last hook left it */
+} tq_controls;
+
+/** Finds the controllers of a list that ends with NULL (or is NULL). */
+tq_status tq_controls_find(const tq_registry *registry, const char *const *texts, tq_arena *arena,
+                           tq_controls *out_controls);
+/** Gives each what it sees of the training (`shown`: its graph, lengths and parameters), asks for
+ *  its state and makes it. */
+tq_status tq_controls_prepare(tq_controls *controls, const tq_control *shown, tq_arena *arena);
+typedef enum tq_hook {
+    TQ_HOOK_START,
+    TQ_HOOK_EPOCH_START,
+    TQ_HOOK_BEFORE_STEP,
+    TQ_HOOK_AFTER_STEP,
+    TQ_HOOK_EPOCH_END
+} tq_hook;
+/** That hook of each, in turn, until one fails. `loss`: NaN but after a step. */
+tq_status tq_controls_call(tq_controls *controls, tq_hook hook, const tq_position *position,
+                           double loss);
+/** All of them as one text, "a:1 b"; "" where there are none. */
+const char *tq_controls_text(const tq_controls *controls, tq_arena *arena);
+
+/* ---- updates --------------------------------------------------------------------------------- */
+
+/** An optimiser at work on parameters: cut into pieces that go over the threads. */
+typedef struct tq_updater {
+    const tq_optimizer *optimizer;
+    tq_optimizer_params params; /* as resolved */
+    const tq_parameters *parameters;
+    tq_pool *pool;
+    int n_pieces;
+    struct tq_update_piece *pieces;
+    /* of the update that runs now */
+    const tq_engine *engine;
+    double lr;
+    int64_t step;
+} tq_updater;
+
+/** Makes the optimiser's states and cuts the pieces; all in the parameters' arena. */
+void tq_updater_prepare(tq_updater *updater, const tq_parameters *parameters, tq_pool *pool);
+/** One step (from 1) by the gradients of the training's last run; then its statistics. */
+void tq_updater_step(tq_updater *updater, const tq_training *training, double lr, int64_t step);
+
+/* ---- checkpoints ----------------------------------------------------------------------------- */
+
+/** All that a checkpoint keeps; what is loaded goes into what these point to. */
+typedef struct tq_checkpoint {
+    const char *settings; /* lines of "key=value" that must be the same at --resume */
+    tq_position *position;
+    int64_t max_epochs; /* room in the position */
+    const tq_parameters *parameters;
+    int n_states; /* of the optimiser */
+    tq_controls *controls;
+} tq_checkpoint;
+
+tq_status tq_checkpoint_save(const char *path, const tq_checkpoint *checkpoint);
+/** Fails with TQ_ERR_FORMAT on a damaged file, TQ_ERR_VALUE naming the setting that differs. */
+tq_status tq_checkpoint_load(const char *path, const tq_checkpoint *checkpoint);
+
+/* ---- manifest -------------------------------------------------------------------------------- */
 
 typedef struct tq_manifest {
     const tq_train_options *options;

@@ -7,6 +7,7 @@
 #include "train/train_internal.h"
 
 #include <truq/onnx.h>
+#include <truq/rule.h>
 
 #include <errno.h>
 #include <math.h>
@@ -15,21 +16,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { UPDATE_PIECE = 16384, CACHE = 512 << 20 /* bytes of decoded images */ };
-
-/** A run of elements of one parameter: updates go piece by piece over the threads. */
-typedef struct piece {
-    int parameter;
-    int64_t begin, n;
-} piece;
+enum { CACHE = 512 << 20 /* bytes of decoded images */ };
 
 typedef struct trainer {
     tq_graph *graph; /* the caller's */
     const tq_train_options *options;
     tq_arena *arena;
-    const tq_optimizer *optimizer;
-    tq_optimizer_params params;
     tq_training_options building;
+    bool bn_train; /* as asked; controllers freeze it */
     tq_plan plan;
     const char *settings;
     uint32_t model_crc;
@@ -37,95 +31,38 @@ typedef struct trainer {
     tq_loader *loader;
     tq_targets targets;
     tq_parameters parameters;
+    tq_updater updater;
+    tq_controls controls;
+    tq_type full_type;      /* of a full batch of the network's input */
     tq_training full, rest; /* for full batches and for the last, smaller one */
-    int n_pieces;
-    size_t pieces_capacity;
-    piece *pieces;
     tq_position position;
     tq_clock clock;
     tq_train_result *result;
-    /* of the update that runs now */
-    const tq_engine *engine;
-    double lr;
 } trainer;
 
-/* ---- the update
- * ------------------------------------------------------------------------------------ */
+/* ---- one step -------------------------------------------------------------------------------- */
 
-/** A bound moves by at most a factor of 2 in a step and never through 0: one large gradient must
- * not leave a grid without levels (a dead alpha). */
-static void hold_bound(int64_t n, const float *before, float *now)
+/** Batch norms that freeze, or thaw, make other training graphs. */
+static void follow_norms(trainer *t)
 {
-    for (int64_t i = 0; i < n; i++) {
-        const float size = fabsf(before[i]);
-        if (size > 0.0f && isfinite(now[i]))
-            now[i] = copysignf(
-                tq_clipf(copysignf(1.0f, before[i]) * now[i], 0.5f * size, 2.0f * size), before[i]);
-    }
+    const bool bn_train = t->bn_train && !t->controls.freeze_norms;
+    if (bn_train == t->building.bn_train)
+        return;
+    t->building.bn_train = bn_train;
+    tq_training_reset(&t->full);
+    tq_training_reset(&t->rest);
 }
 
-static void update_bound(const trainer *t, const piece *p, const float *grad, float *const *states)
-{
-    enum { MAX_RUN = 64 };
-    const tq_parameter *parameter = &t->parameters.items[p->parameter];
-    const double decay = parameter->decays ? t->params.pact_decay : 0.0;
-    for (int64_t at = 0; at < p->n; at += MAX_RUN) {
-        const int64_t n = p->n - at < MAX_RUN ? p->n - at : MAX_RUN;
-        float before[MAX_RUN], *now = parameter->data + p->begin + at;
-        float *run_states[TQ_OPTIMIZER_MAX_STATES] = { NULL };
-        for (int s = 0; s < t->optimizer->n_states; s++)
-            run_states[s] = states[s] + at;
-        memcpy(before, now, (size_t)n * sizeof *now);
-        t->optimizer->update(&t->params, t->lr, decay, t->position.step + 1, n, now, grad + at,
-                             run_states);
-        hold_bound(n, before, now);
-    }
-}
-
-static void update_piece(void *context, int64_t i, int worker)
-{
-    (void)worker;
-    const trainer *t = context;
-    const piece *p = &t->pieces[i];
-    const tq_parameter *parameter = &t->parameters.items[p->parameter];
-    const float *grad = tq_engine_output(t->engine, 2 + p->parameter)->data;
-    float *states[TQ_OPTIMIZER_MAX_STATES] = { NULL };
-    for (int s = 0; s < t->optimizer->n_states; s++)
-        states[s] = parameter->states[s] + p->begin;
-    if (parameter->is_bound)
-        update_bound(t, p, grad + p->begin, states);
-    else
-        t->optimizer->update(&t->params, t->lr, t->params.weight_decay, t->position.step + 1, p->n,
-                             parameter->data + p->begin, grad + p->begin, states);
-}
-
-static void update(trainer *t, const tq_engine *engine)
-{
-    t->engine = engine;
-    t->lr = t->params.lr * tq_plan_factor(&t->plan, t->position.step);
-    tq_parallel_for(t->pool, t->n_pieces, update_piece, t);
-    for (int i = 0; i < t->parameters.n_statistics; i++) {
-        const tq_statistic *s = &t->parameters.statistics[i];
-        const tq_tensor *now = tq_engine_output(engine, 2 + t->parameters.n + i);
-        memcpy(s->data, now->data, (size_t)s->n * sizeof(float));
-    }
-}
-
-/* ---- one step
- * -------------------------------------------------------------------------------------- */
-
-/** The training graph for this many data points; the one for the rest is built when first needed.
- */
+/** The training graph for this many data points, built when first needed. */
 static tq_status training_for(trainer *t, const tq_type *input, const tq_training **out_training)
 {
-    *out_training = &t->full;
-    if (tq_type_equal(input, &t->full.types[0]))
+    follow_norms(t);
+    tq_training *training = tq_type_equal(input, &t->full_type) ? &t->full : &t->rest;
+    *out_training = training;
+    if (training->engine && tq_type_equal(input, &training->types[0]))
         return TQ_OK;
-    *out_training = &t->rest;
-    if (t->rest.engine && tq_type_equal(input, &t->rest.types[0]))
-        return TQ_OK;
-    tq_training_reset(&t->rest);
-    return tq_training_create(t->graph, &t->building, input, &t->parameters, &t->rest);
+    tq_training_reset(training);
+    return tq_training_create(t->graph, &t->building, input, &t->parameters, training);
 }
 
 /** Numbers that no two steps share, for Dropout and stochastic rounding. */
@@ -146,9 +83,21 @@ static void count(trainer *t, const tq_batch *batch, const tq_tensor *output,
         p->n_correct += tq_argmax(output, i) == ((const int64_t *)target->data)[i];
 }
 
+/** Controllers see the gradients while they are there. */
+static tq_status after_step(trainer *t, const tq_training *training, double loss)
+{
+    for (int i = 0; i < t->parameters.n; i++)
+        t->parameters.items[i].grad = tq_engine_output(training->engine, 2 + i)->data;
+    const tq_status status = tq_controls_call(&t->controls, TQ_HOOK_AFTER_STEP, &t->position, loss);
+    for (int i = 0; i < t->parameters.n; i++)
+        t->parameters.items[i].grad = NULL;
+    return status;
+}
+
 static tq_status step(trainer *t, const tq_batch *batch)
 {
     const tq_training *training;
+    TQ_TRY(tq_controls_call(&t->controls, TQ_HOOK_BEFORE_STEP, &t->position, (double)NAN));
     TQ_TRY(training_for(t, &batch->input.type, &training));
     tq_tensor target;
     TQ_TRY(tq_targets_get(&t->targets, batch, tq_value_type(tq_graph_output(training->graph, 1)),
@@ -162,14 +111,14 @@ static tq_status step(trainer *t, const tq_batch *batch)
                        isnan(loss) ? "NaN" : "infinite", (long long)t->position.step + 1,
                        (long long)t->position.epoch + 1, (long long)t->position.batch + 1);
     count(t, batch, tq_engine_output(training->engine, 1), &target, loss);
-    update(t, training->engine);
+    const double factor = tq_plan_factor(&t->plan, t->position.step);
     t->position.step++;
     t->position.batch++;
-    return TQ_OK;
+    tq_updater_step(&t->updater, training, t->updater.params.lr * factor, t->position.step);
+    return after_step(t, training, loss);
 }
 
-/* ---- results and files
- * ------------------------------------------------------------------------------ */
+/* ---- results and files ----------------------------------------------------------------------- */
 
 static double mean_loss(const trainer *t)
 {
@@ -200,7 +149,7 @@ static void report(const trainer *t, int64_t n_batches)
                                    .n_images = p->n_images,
                                    .loss = mean_loss(t),
                                    .top1 = mean_top1(t),
-                                   .lr = t->lr,
+                                   .lr = t->updater.lr,
                                    .images_per_s = tq_clock_rate(&t->clock),
                                    .eta_s = tq_clock_eta(&t->clock, n_steps - p->step) };
     o->progress(o->context, &progress);
@@ -211,12 +160,22 @@ static const char *file_in(trainer *t, const char *name)
     return tq_arena_printf(t->arena, "%s/%s", t->options->run_folder, name);
 }
 
+static tq_checkpoint checkpoint_of(trainer *t)
+{
+    return (tq_checkpoint){ .settings = t->settings,
+                            .position = &t->position,
+                            .max_epochs = t->options->epochs,
+                            .parameters = &t->parameters,
+                            .n_states = t->updater.optimizer->n_states,
+                            .controls = &t->controls };
+}
+
 static tq_status save_checkpoint(trainer *t)
 {
     if (!t->options->run_folder)
         return TQ_OK;
-    return tq_checkpoint_save(file_in(t, "checkpoint"), t->settings, &t->position, &t->parameters,
-                              t->optimizer->n_states);
+    const tq_checkpoint checkpoint = checkpoint_of(t);
+    return tq_checkpoint_save(file_in(t, "checkpoint"), &checkpoint);
 }
 
 static tq_status save_manifest(trainer *t)
@@ -227,7 +186,7 @@ static tq_status save_manifest(trainer *t)
     for (int i = 0; i < t->parameters.n; i++)
         n_parameters += t->parameters.items[i].n;
     const tq_manifest manifest = { .options = t->options,
-                                   .params = &t->params,
+                                   .params = &t->updater.params,
                                    .settings = t->settings,
                                    .model_crc = t->model_crc,
                                    .position = &t->position,
@@ -283,6 +242,7 @@ static tq_status end_epoch(trainer *t)
 {
     tq_position *p = &t->position;
     tq_epoch epoch;
+    TQ_TRY(tq_controls_call(&t->controls, TQ_HOOK_EPOCH_END, p, (double)NAN));
     TQ_TRY(validate(t, &epoch));
     TQ_TRY(keep_best(t, &epoch));
     p->epochs[p->n_epochs++] = epoch;
@@ -305,8 +265,7 @@ static tq_status end_early(trainer *t, tq_epoch *epoch)
     return save_manifest(t);
 }
 
-/* ---- the loop
- * ---------------------------------------------------------------------------------------- */
+/* ---- the loop -------------------------------------------------------------------------------- */
 
 static bool is_stopped(const trainer *t)
 {
@@ -316,6 +275,8 @@ static bool is_stopped(const trainer *t)
 static tq_status run_epoch(trainer *t)
 {
     const int64_t n_batches = t->plan.steps_per_epoch, every = t->options->checkpoint_every;
+    if (t->position.batch == 0)
+        TQ_TRY(tq_controls_call(&t->controls, TQ_HOOK_EPOCH_START, &t->position, (double)NAN));
     TQ_TRY(tq_loader_start(t->loader, t->position.epoch, t->position.batch));
     while (t->position.batch < n_batches && !is_stopped(t)) {
         tq_batch batch;
@@ -358,8 +319,7 @@ static tq_status run_epochs(trainer *t)
     return TQ_OK;
 }
 
-/* ---- getting ready
- * ------------------------------------------------------------------------------------- */
+/* ---- getting ready --------------------------------------------------------------------------- */
 
 static tq_status make_folder(trainer *t)
 {
@@ -381,8 +341,8 @@ static tq_status make_folder(trainer *t)
 
 static void resolve_params(trainer *t)
 {
-    const tq_optimizer_params *d = &t->optimizer->defaults;
-    tq_optimizer_params *p = &t->params;
+    const tq_optimizer_params *d = &t->updater.optimizer->defaults;
+    tq_optimizer_params *p = &t->updater.params;
     *p = t->options->params;
     p->lr = p->lr > 0.0 ? p->lr : d->lr;
     p->beta1 = p->beta1 > 0.0 ? p->beta1 : d->beta1;
@@ -413,14 +373,17 @@ static tq_status check_options(trainer *t)
     TQ_TRY(tq_registry_find(o->registry, TQ_KIND_LOSS, o->loss ? o->loss : "cross-entropy", &loss));
     TQ_TRY(tq_registry_find(o->registry, TQ_KIND_OPTIMIZER, o->optimizer ? o->optimizer : "sgd",
                             &optimizer));
-    t->optimizer = (const tq_optimizer *)optimizer;
+    t->updater.optimizer = (const tq_optimizer *)optimizer;
+    t->bn_train = !strcmp(bn, "train");
     t->building = (tq_training_options){ .registry = o->registry,
                                          .loss = (const tq_loss *)loss,
                                          .label_smoothing = o->label_smoothing,
-                                         .bn_train = !strcmp(bn, "train"),
-                                         .n_shards = o->n_shards };
+                                         .bn_train = t->bn_train,
+                                         .n_shards = o->n_shards,
+                                         .edit = o->edit };
     resolve_params(t);
     TQ_TRY(tq_plan_parse(o->registry, o->schedule, &t->plan));
+    TQ_TRY(tq_controls_find(o->registry, o->controllers, t->arena, &t->controls));
     return tq_check_observed(t->graph);
 }
 
@@ -449,24 +412,40 @@ static tq_status open_data(trainer *t)
     return TQ_OK;
 }
 
+/** Names of the editors that join pre-grad, of rules with a checksum of their text. */
+static const char *editors_text(const trainer *t)
+{
+    const char *text = "";
+    const tq_edit *edit = t->options->edit;
+    for (int i = 0; edit && i < edit->n_more; i++) {
+        const tq_editor *editor = edit->more[i];
+        const char *rule = editor->rule ? tq_rule_source(editor->rule) : "";
+        text = tq_arena_printf(t->arena, "%s%s%s:%08x", text, i ? " " : "", editor->entry.name,
+                               tq_crc32(0, rule, strlen(rule)));
+    }
+    return text;
+}
+
 /** What must be the same at --resume, one line each; no path, time or number of threads. */
 static void describe(trainer *t)
 {
     const tq_train_options *o = t->options;
-    const tq_optimizer_params *p = &t->params;
+    const tq_optimizer_params *p = &t->updater.params;
     t->settings = tq_arena_printf(
         t->arena,
         "model=%08x\ndata=%s, %lld points\npreset=%s\nloss=%s\ntarget=%s\nlabel_smoothing=%.17g\n"
         "optimizer=%s\nlr=%.17g\nmomentum=%.17g\nnesterov=%d\nweight_decay=%.17g\n"
         "pact_decay=%.17g\nbeta1=%.17g\nbeta2=%.17g\nepsilon=%.17g\nschedule=%s\n"
-        "warmup_epochs=%.17g\nepochs=%lld\nbatch=%lld\nshards=%d\nbn=%s\nseed=%llu\n",
+        "warmup_epochs=%.17g\nepochs=%lld\nbatch=%lld\nshards=%d\nbn=%s\ncontrollers=%s\n"
+        "editors=%s\n"
+        "seed=%llu\n",
         t->model_crc, o->train->driver->entry.name, (long long)o->train->n,
         o->preset ? o->preset->entry.name : "raw", t->building.loss->entry.name,
-        o->target ? o->target : "", o->label_smoothing, t->optimizer->entry.name, p->lr,
+        o->target ? o->target : "", o->label_smoothing, t->updater.optimizer->entry.name, p->lr,
         p->momentum, p->nesterov, p->weight_decay, p->pact_decay, p->beta1, p->beta2, p->epsilon,
         o->schedule ? o->schedule : "constant", o->warmup_epochs, (long long)o->epochs,
-        (long long)o->batch, o->n_shards > 0 ? o->n_shards : 16,
-        t->building.bn_train ? "train" : "freeze", (unsigned long long)o->seed);
+        (long long)o->batch, o->n_shards > 0 ? o->n_shards : 16, t->bn_train ? "train" : "freeze",
+        tq_controls_text(&t->controls, t->arena), editors_text(t), (unsigned long long)o->seed);
 }
 
 static tq_status hash_model(trainer *t)
@@ -477,19 +456,6 @@ static tq_status hash_model(trainer *t)
     t->model_crc = tq_crc32(0, text, strlen(text));
     free(text);
     return TQ_OK;
-}
-
-static void make_states(trainer *t)
-{
-    for (int i = 0; i < t->parameters.n; i++) {
-        tq_parameter *p = &t->parameters.items[i];
-        for (int s = 0; s < t->optimizer->n_states; s++)
-            p->states[s] = TQ_NEW_N(t->arena, float, p->n);
-        for (int64_t begin = 0; begin < p->n; begin += UPDATE_PIECE) {
-            const int64_t n = p->n - begin < UPDATE_PIECE ? p->n - begin : UPDATE_PIECE;
-            TQ_PUSH(t->arena, t->pieces, t->n_pieces, t->pieces_capacity, ((piece){ i, begin, n }));
-        }
-    }
 }
 
 /** Running statistics are written too: their data must be ours before graphs share it. */
@@ -504,16 +470,18 @@ static tq_status own_statistics(tq_graph *graph)
     return TQ_OK;
 }
 
-/** Type of a full batch of the network's input. */
-static tq_status full_type(const trainer *t, tq_type *out_type)
+/** Training needs f32 of a known shape. */
+static tq_status find_full_type(trainer *t)
 {
     const tq_train_options *o = t->options;
-    *out_type = *tq_value_type(tq_graph_input(t->graph, 0));
-    out_type->dims[0] = o->batch < o->train->n ? o->batch : o->train->n;
-    if (tq_type_is_known(out_type) && out_type->dtype == TQ_F32)
+    const tq_value *input = tq_graph_input(t->graph, 0);
+    tq_type *type = &t->full_type;
+    *type = *tq_value_type(input);
+    type->dims[0] = o->batch < o->train->n ? o->batch : o->train->n;
+    if (tq_type_is_known(type) && type->dtype == TQ_F32)
         return TQ_OK;
     return tq_fail(TQ_ERR_SHAPE, "input '%s' is %s; training needs f32 of a known shape",
-                   tq_value_name(tq_graph_input(t->graph, 0)), tq_type_text(out_type).s);
+                   tq_value_name(input), tq_type_text(type).s);
 }
 
 static tq_status make_graphs(trainer *t)
@@ -522,11 +490,18 @@ static tq_status make_graphs(trainer *t)
     describe(t);
     TQ_TRY(tq_parameters_find(t->graph, t->arena, &t->parameters));
     TQ_TRY(own_statistics(t->graph));
-    tq_type type;
-    TQ_TRY(full_type(t, &type));
-    TQ_TRY(tq_training_create(t->graph, &t->building, &type, &t->parameters, &t->full));
-    make_states(t);
-    return TQ_OK;
+    TQ_TRY(find_full_type(t));
+    TQ_TRY(tq_training_create(t->graph, &t->building, &t->full_type, &t->parameters, &t->full));
+    t->building.quiet = true;
+    tq_updater_prepare(&t->updater, &t->parameters, t->pool);
+    const tq_control shown = { .graph = t->graph,
+                               .n_epochs = t->options->epochs,
+                               .n_steps = t->plan.n_steps,
+                               .steps_per_epoch = t->plan.steps_per_epoch,
+                               .loss = (double)NAN,
+                               .n_parameters = t->parameters.n,
+                               .parameters = t->parameters.items };
+    return tq_controls_prepare(&t->controls, &shown, t->arena);
 }
 
 static tq_status start(trainer *t)
@@ -537,9 +512,11 @@ static tq_status start(trainer *t)
     t->position.epochs = TQ_NEW_N(t->arena, tq_epoch, o->epochs);
     const char *path = o->run_folder ? file_in(t, "checkpoint") : NULL;
     struct stat info;
-    if (o->resume && path && stat(path, &info) == 0)
-        return tq_checkpoint_load(path, t->settings, o->epochs, &t->position, &t->parameters,
-                                  t->optimizer->n_states);
+    if (o->resume && path && stat(path, &info) == 0) {
+        const tq_checkpoint checkpoint = checkpoint_of(t);
+        return tq_checkpoint_load(path, &checkpoint);
+    }
+    TQ_TRY(tq_controls_call(&t->controls, TQ_HOOK_START, &t->position, (double)NAN));
     return save_checkpoint(t);
 }
 
@@ -549,8 +526,8 @@ static tq_status train(void *context)
     t->arena = tq_arena_create();
     TQ_TRY(check_options(t));
     TQ_TRY(open_data(t));
-    TQ_TRY(make_folder(t));
     TQ_TRY(make_graphs(t));
+    TQ_TRY(make_folder(t));
     TQ_TRY(start(t));
     return run_epochs(t);
 }

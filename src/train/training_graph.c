@@ -1,5 +1,5 @@
 /* The training graph of one batch size: a clone of the network, brought into training mode by the
- * pre-grad editors, with the loss and the gradients behind it.
+ * pipeline pre-grad, with the loss and the gradients behind it.
  *
  *   inputs   the network's input, the target
  *   outputs  loss, output 0, one gradient per parameter, one new value per running statistic
@@ -12,24 +12,16 @@
 
 #include <string.h>
 
-/** Third parties' pre-grad editors, then our two. */
-static tq_status run_editors(tq_graph *graph, const tq_training_options *options, tq_arena *scratch)
+static tq_status run_editors(tq_graph **graph, const tq_training_options *options)
 {
-    const tq_edit edit = { .registry = options->registry, .scratch = scratch };
-    const char *const ours[] = { "train-dropout", options->bn_train ? "train-batchnorm" : NULL };
-    int n_edits;
-    for (int i = 0; i < tq_registry_count(options->registry, TQ_KIND_EDITOR); i++) {
-        const tq_editor *editor =
-            (const tq_editor *)tq_registry_at(options->registry, TQ_KIND_EDITOR, i);
-        if (editor->stage == TQ_EDIT_PRE_GRAD && !editor->by_name)
-            TQ_TRY(tq_editor_apply(editor, graph, &edit, &n_edits));
+    tq_edit edit = options->edit ? *options->edit : (tq_edit){ 0 };
+    edit.registry = options->registry;
+    if (options->quiet) {
+        edit.log = NULL;
+        edit.dump = NULL;
     }
-    for (int i = 0; i < TQ_COUNT(ours) && ours[i]; i++) {
-        const tq_entry *entry;
-        TQ_TRY(tq_registry_find(options->registry, TQ_KIND_EDITOR, ours[i], &entry));
-        TQ_TRY(tq_editor_apply((const tq_editor *)entry, graph, &edit, &n_edits));
-    }
-    return TQ_OK;
+    tq_graph_set_meta(*graph, "train.bn", options->bn_train ? "train" : "freeze");
+    return tq_pipeline_run(options->registry, "pre-grad", graph, &edit);
 }
 
 static tq_status append_loss(tq_training *t, const tq_training_options *options,
@@ -68,12 +60,21 @@ static tq_status append_gradients(tq_training *t, tq_value *loss, tq_parameters 
                          : tq_fail(TQ_ERR_STATE, "the network has nothing that can be trained");
 }
 
-/** Values with metadata "train.updates" become outputs. */
+/** The statistic of that name; -1: there is none. */
+static int find_statistic(const tq_parameters *parameters, const char *name)
+{
+    int i = parameters->n_statistics - 1;
+    while (i >= 0 && strcmp(parameters->statistics[i].name, name) != 0)
+        i--;
+    return i;
+}
+
+/** Values with metadata "train.updates" become outputs. The first graph, in which all statistics
+ *  move that ever will, says which there are. */
 static tq_status append_statistics(tq_training *t, tq_parameters *parameters)
 {
     const bool first = !parameters->statistics;
-    size_t capacity = 0;
-    int n = 0;
+    size_t capacity = 0, indices_capacity = 0;
     for (int i = 0; i < tq_graph_n_values(t->graph); i++) {
         tq_value *value = tq_graph_value(t->graph, i);
         const char *name = tq_value_meta(value, "train.updates");
@@ -85,12 +86,12 @@ static tq_status append_statistics(tq_training *t, tq_parameters *parameters)
         const tq_statistic statistic = { tq_arena_strdup(parameters->arena, name),
                                          tq_tensor_count(tensor), tensor->data };
         if (first)
-            TQ_PUSH(parameters->arena, parameters->statistics, n, capacity, statistic);
-        else
-            n++;
+            TQ_PUSH(parameters->arena, parameters->statistics, parameters->n_statistics, capacity,
+                    statistic);
+        const int index = find_statistic(parameters, name);
+        TQ_ASSERT(index >= 0);
+        TQ_PUSH(parameters->arena, t->statistics, t->n_statistics, indices_capacity, index);
     }
-    TQ_ASSERT(first || n == parameters->n_statistics);
-    parameters->n_statistics = n;
     return TQ_OK;
 }
 
@@ -98,7 +99,7 @@ static tq_status build(tq_training *t, const tq_training_options *options,
                        tq_parameters *parameters)
 {
     TQ_TRY(tq_graph_infer_for(t->graph, &t->types[0], 1));
-    TQ_TRY(run_editors(t->graph, options, parameters->arena));
+    TQ_TRY(run_editors(&t->graph, options));
     tq_value *loss;
     TQ_TRY(append_loss(t, options, &loss));
     tq_value *output = tq_graph_output(t->graph, 0);

@@ -288,8 +288,7 @@ TEST(depthwise_by_pixels)
                     channels[i], channels[i], requant("r", channels[i], 35, 50000), channels[i]);
 }
 
-/* ---- products, sums, pools --------------------------------------------------------------------
- */
+/* ---- products, sums, pools ------------------------------------------------------------------- */
 
 TEST(a_product_leaves_plain_sums)
 {
@@ -386,8 +385,7 @@ TEST(readers_with_different_paddings_and_fillings)
         requant("p", 8, 34, 20000), requant("q", 8, 36, 90000), requant("r", 8, 37, 90000));
 }
 
-/* ---- what stays as it is ------------------------------------------------------------------------
- */
+/* ---- what stays as it is --------------------------------------------------------------------- */
 
 static int count_steps(const char *text, const tq_engine_options *options, const char *kernel)
 {

@@ -56,8 +56,7 @@ TEST(a_table_is_indexed_from_the_smallest_code)
     tq_graph_destroy(g);
 }
 
-/* ---- FakeQuantize -----------------------------------------------------------------------------
- */
+/* ---- FakeQuantize ---------------------------------------------------------------------------- */
 
 TEST(fake_quantisation_rounds_to_the_grid_of_its_parameters)
 {

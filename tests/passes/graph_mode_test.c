@@ -165,6 +165,40 @@ TEST(pairs_placed_by_hand_stay)
     tq_graph_destroy(graph);
 }
 
+/* A pair that loading took for a quantiser is one again. */
+TEST(pairs_that_became_quantisers_become_pairs_again)
+{
+    tq_graph *graph = check_graph(by_hand), *pairs = check_graph(by_hand);
+    CHECK_OK(tq_pipeline_run(check_registry(), "lift", &graph, NULL));
+    CHECK_EQ(check_count(graph, "FakeQuantize"), 2);
+    run_editor(graph, "insert-observers");
+    CHECK_EQ(check_count(graph, "FakeQuantize"), 2);
+    calibrate(graph);
+    run_editor(graph, "observers-to-qdq");
+    CHECK_EQ(check_count(graph, "FakeQuantize"), 0);
+    CHECK_EQ(check_count(graph, "QuantizeLinear"), 4);
+    CHECK(tq_graph_find_node(graph, "mine") && tq_graph_find_node(graph, "yours"));
+    run_editor(pairs, "insert-observers");
+    calibrate(pairs);
+    run_editor(pairs, "observers-to-qdq");
+    CHECK_NEAR(difference(pairs, graph), 0, 0);
+    tq_graph_destroy(pairs);
+    tq_graph_destroy(graph);
+}
+
+/* A quantiser that rounds otherwise than QuantizeLinear does stays one. */
+TEST(quantisers_of_another_rounding_stay)
+{
+    tq_graph *graph = check_graph("input x: f32[2,4]\n const s: f32[] = 0.5\n const z: f32[] = 0\n"
+                                  "y = FakeQuantize(x, s, z) [quantizer=\"fixed\", q_min=-128]\n"
+                                  "o = Observer(y)");
+    calibrate(graph);
+    run_editor(graph, "observers-to-qdq");
+    CHECK_EQ(check_count(graph, "FakeQuantize"), 1);
+    CHECK_EQ(check_count(graph, "QuantizeLinear"), 1);
+    tq_graph_destroy(graph);
+}
+
 /* Codes that are moved and clipped between a pair stay codes. */
 TEST(what_others_do_with_codes_is_kept)
 {
@@ -185,6 +219,43 @@ TEST(what_others_do_with_codes_is_kept)
     CHECK_NEAR(difference(pairs, graph), 0, 0.009);
     tq_graph_destroy(pairs);
     tq_graph_destroy(graph);
+}
+
+/* Powers of two: sums of products lie half-way between codes, which QuantizeLinear takes to the
+ * even one and a shift cannot. */
+#define WITH_TIES                                                                                  \
+    "input x: f32[2,4]\n const s: f32[] = 0.0078125\n const z: i8[] = 0\n const w: i8[4,4] = 3\n"  \
+    "q = QuantizeLinear(x, s, z)\n d = DequantizeLinear(q, s, z)\n v = DequantizeLinear(w, s, "    \
+    "z)\n"                                                                                         \
+    "a = MatMul(d, v) \"m\"\n p = QuantizeLinear(a, s, z)\n e = DequantizeLinear(p, s, z)"
+
+static void run_forced(tq_graph *graph, const char *name)
+{
+    const tq_entry *entry;
+    const tq_true_options options = { .fixed_shift = -1,
+                                      .force_half_up = true,
+                                      .limits = road_limits("generic") };
+    CHECK_OK(tq_registry_find(check_registry(), TQ_KIND_EDITOR, name, &entry));
+    CHECK_OK(tq_editor_apply((const tq_editor *)(const void *)entry, graph,
+                             &(tq_edit){ .registry = check_registry(), .true_options = &options },
+                             NULL));
+}
+
+TEST(a_pair_whose_ties_integers_would_round_otherwise_stays_real_unless_forced)
+{
+    tq_graph *graph = check_graph(WITH_TIES), *forced = check_graph(WITH_TIES);
+    tq_graph *pairs = tq_graph_clone(graph);
+    run_editor(graph, "fuse-dq-op-q");
+    CHECK_EQ(check_count(graph, "Requant"), 0);
+    CHECK_EQ(check_count(graph, "QuantizeLinear"), 2);
+    CHECK_NEAR(difference(pairs, graph), 0, 0);
+    run_forced(forced, "fuse-dq-op-q");
+    CHECK_EQ(check_count(forced, "Requant"), 1);
+    CHECK_EQ(check_count(forced, "QuantizeLinear"), 1);
+    CHECK_NEAR(difference(pairs, forced), 0, 0.0079); /* a step of the grid, at ties */
+    tq_graph_destroy(pairs);
+    tq_graph_destroy(graph);
+    tq_graph_destroy(forced);
 }
 
 TEST(what_has_no_integer_form_stays_between_its_pair)

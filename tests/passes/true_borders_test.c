@@ -158,21 +158,53 @@ TEST(a_float_operator_without_integer_form_is_named)
                            "'r' (Softmax)");
 }
 
+#define HALF_EVEN(scale)                                                                           \
+    "const s: f32[1] = " scale " const z: f32[1] = 0\n"                                            \
+    "y = FakeQuantize(c, s, z) [quantizer=\"fixed\", q_min=-128, rounding=\"half-even\"]\n o = "   \
+    "Neg(y)"
+
 /* Ties of half-even and half-up differ: what an add and a shift cannot compute is refused unless
- * forced. */
-TEST(rounding_that_a_shift_cannot_do_is_refused)
+ * forced; then the proof counts the ties. Scales of powers of two have many. */
+TEST(rounding_that_a_shift_cannot_do_is_refused_and_forced_ties_are_counted)
 {
-    const char *text = X W "c = Conv(q, w)\n const s: f32[1] = 0.02 const z: f32[1] = 0\n"
-                           "y = FakeQuantize(c, s, z) [quantizer=\"fixed\", q_min=-128, "
-                           "rounding=\"half-even\"]\n o = Neg(y)";
-    integers_check_refused(text, "cannot round 'half-even'");
+    const char *text = "input x: f32[?,1,1,3]\n" FQ("q", "x", "0.25", "0", "-128")
+        WEIGHT("w", "f32[1,1,1,1]", "1", "0.0078125", "0") "c = Conv(q, w)\n" HALF_EVEN("0.0625");
+    integers_check_refused(text, "cannot round 'half-even', which takes ");
+    integers_check_refused(text, "ties to other codes; integerise with --rounding half-up");
     tq_graph *graph = check_graph(text);
     const tq_true_options options = { .fixed_shift = -1,
                                       .force_half_up = true,
                                       .limits = road_limits("generic") };
     const tq_edit edit = { .registry = check_registry(), .true_options = &options };
     CHECK_OK(tq_pipeline_run(check_registry(), "f2t", &graph, &edit));
+    tq_arena *arena = tq_arena_create();
+    tq_proof_row *rows;
+    int n, n_counted = 0;
+    bool proven;
+    CHECK_OK(tq_proof_run(graph, arena, &rows, &n, &proven));
+    for (int i = 0; i < n; i++)
+        if (rows[i].rounding) {
+            CHECK_STR(rows[i].rounding, "half-even");
+            CHECK(rows[i].n_ties > 10);
+            n_counted++;
+        }
+    CHECK_EQ(n_counted, 1);
+    tq_arena_destroy(arena);
     tq_graph_destroy(graph);
+}
+
+/* 0.01 of a code and so on: no sum of products comes to lie half-way. */
+TEST(a_rounding_that_no_tie_tells_from_half_up_needs_no_leave)
+{
+    integers_check_agrees(X W "c = Conv(q, w)\n" HALF_EVEN("0.02"));
+}
+
+/* What is on the grid already is not rounded. */
+TEST(codes_on_the_grid_need_no_rounding)
+{
+    const char *text =
+        "input x: f32[?,4]\n" FQ("q", "x", "0.5", "0", "-128") "c = Identity(q)\n" HALF_EVEN("0.5");
+    integers_check_agrees_but(text, 1); /* both are one value */
 }
 
 TEST(floors_are_kept)

@@ -105,6 +105,13 @@ TEST(what_is_no_plug_in_is_refused)
     tq_registry_destroy(registry);
 }
 
+TEST(a_controller_of_a_plug_in_is_found)
+{
+    tq_registry *registry = with("example");
+    CHECK_STR(tq_registry_origin(registry, TQ_KIND_CONTROLLER, "warm-bounds"), "example");
+    tq_registry_destroy(registry);
+}
+
 /* ---- an operator with gradient ---- */
 
 /* d sum(y) / d x at x = -2, -0.5, 0.5, 2. */

@@ -1,5 +1,5 @@
 # The whole road with plug-ins, through the command alone: a network, an operator with gradient, an
-# editor between two of ours, a quantiser, a backend and a subcommand that truq does not have.
+# editor between two of ours, a quantiser, a controller, a backend and a subcommand that truq does not have.
 # sh road_test.sh TRUQ PLUGINS PROJECT
 . "$(dirname "$0")/../cli/lib.sh"
 plugins=$2
@@ -49,8 +49,19 @@ says "unknown quantizer 'open'"
 
 # calibrated, trained on, integerised, proven, compared, exported
 expect 0 $p calibrate fake.onnx --data digits --batches 4 -o fake.onnx
+expect 1 train fake.onnx --data digits -o qat.onnx
+expect 0 $p list controllers
+prints "example"
 expect 0 $p train fake.onnx --data digits --epochs 1 --lr 0.005 --seed 1 -o qat.onnx
 cmp -s fake.onnx qat.onnx && fail "training changed nothing"
+grep -q '"warm-bounds:20"' qat.onnx.run/manifest.json || fail "the controller of the recipe is not in the manifest"
+expect 0 $p train fake.onnx --data digits --epochs 1 --lr 0.005 --seed 1 --controller none -o cold.onnx
+cmp -s cold.onnx qat.onnx && fail "the controller changed nothing"
+expect 0 $p train fake.onnx --data digits --epochs 1 --lr 0.005 --seed 1 --steps 9 -o half.onnx
+expect 0 $p train fake.onnx --data digits --epochs 1 --lr 0.005 --seed 1 --resume --run half.onnx.run -o half.onnx
+cmp -s half.onnx qat.onnx || fail "a resumed training ends in other bits"
+expect 1 train trained.onnx --data digits --controller warm-bounds:3 -o no.onnx
+says "unknown controller 'warm-bounds'"
 expect 0 $p f2t qat.onnx --backend npu4 -o true.onnx
 prints "proven not to overflow"
 expect 0 verify true.onnx

@@ -76,6 +76,17 @@ TEST(the_slots_of_the_documentation_load)
     tq_arena_destroy(arena);
 }
 
+TEST(the_controllers_of_the_documentation_load)
+{
+    tq_arena *arena = tq_arena_create();
+    const tq_recipe *recipe;
+    CHECK_OK(tq_recipe_load(check_registry(), example(3), arena, &recipe));
+    CHECK_STR(recipe->controllers[0], "freeze-bn:1");
+    CHECK_STR(recipe->controllers[1], "freeze-bounds:2000,50");
+    CHECK(!recipe->controllers[2]);
+    tq_arena_destroy(arena);
+}
+
 TEST(editors_join_where_the_recipe_says)
 {
     tq_arena *arena = tq_arena_create();
@@ -96,7 +107,7 @@ TEST(the_preset_of_the_documentation_loads)
 {
     tq_arena *arena = tq_arena_create();
     const tq_preset *preset;
-    CHECK_OK(tq_preset_load(check_registry(), example(3), arena, &preset));
+    CHECK_OK(tq_preset_load(check_registry(), example(4), arena, &preset));
     CHECK_STR(preset->entry.name, "my-cameras");
     CHECK_EQ(preset->n_eval, 4);
     CHECK_EQ(preset->n_train, 4);
@@ -171,6 +182,10 @@ TEST(wrong_values_are_refused_where_they_stand)
     check_refused("base: pact8\neditors: [{run: prove, after: a, before: b}]\n", TQ_ERR_VALUE,
                   "not both");
     check_refused("base: pact8\neditors: [porve]\n", TQ_ERR_NOT_FOUND, "did you mean 'prove'");
+    check_refused("base: pact8\ncontrollers: [freeze-bm:1]\n", TQ_ERR_NOT_FOUND,
+                  "2:15: unknown controller 'freeze-bm'; did you mean 'freeze-bn'");
+    check_refused("base: pact8\ncontrollers: {freeze-bn: 1}\n", TQ_ERR_VALUE,
+                  "a name or a list of names");
     check_refused("base: pact8\nplugins: x.so\n", TQ_ERR_VALUE, "none may be loaded here");
     check_refused("base: pact9\n", TQ_ERR_NOT_FOUND, "did you mean 'pact8'");
     check_refused("base: pact8\nlr: -1\n", TQ_ERR_VALUE, "2:5: 'lr' must be above 0");

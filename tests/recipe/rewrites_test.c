@@ -61,7 +61,12 @@ TEST(an_error_points_at_file_and_place)
     tq_arena *arena = tq_arena_create();
     const tq_recipe *recipe;
     CHECK_FAILS(tq_recipe_load(check_registry(), write_recipe(" |\n  rule a {\n    y = Rely(x) => y = x }\n"), arena, &recipe),
-                TQ_ERR_NOT_FOUND, "r.yaml:3:11: rewrites: line 2, column 7: unknown operator 'Rely'");
+                TQ_ERR_NOT_FOUND, "r.yaml: line 5, column 9: unknown operator 'Rely'");
+    CHECK_FAILS(tq_recipe_load(check_registry(), write_recipe("\n  - |-\n    # one\n    rule a { y = Relu(x) => y = z }"), arena,
+                               &recipe),
+                TQ_ERR_FORMAT, "r.yaml: line 6, column 33: nothing is named 'z' here");
+    CHECK_FAILS(tq_recipe_load(check_registry(), write_recipe(" 'rule a { y = Rely(x) => y = x }'"), arena, &recipe),
+                TQ_ERR_NOT_FOUND, "r.yaml:3:11: rewrites: line 1, column 14: unknown operator 'Rely'");
     CHECK_FAILS(tq_recipe_load(check_registry(), write_recipe(" {a: b}"), arena, &recipe), TQ_ERR_VALUE,
                 "'rewrites' takes text");
     tq_arena_destroy(arena);

@@ -301,3 +301,36 @@ TEST(a_pipeline_stops_and_dumps_where_it_is_told)
     tq_graph_destroy(graph);
     tq_registry_destroy(registry);
 }
+
+/* ---- moments ---- */
+
+TEST(an_editor_runs_in_the_stage_of_its_anchor_else_in_its_own)
+{
+    static const struct {
+        const char *after, *before;
+        tq_edit_stage own, expected;
+    } cases[] = {
+        { NULL, NULL, TQ_EDIT_CUSTOM, TQ_EDIT_CUSTOM },
+        { "quantize-weights", NULL, TQ_EDIT_CUSTOM, TQ_EDIT_FAKE },
+        { NULL, "train-dropout", TQ_EDIT_FAKE, TQ_EDIT_GRAD },
+        { NULL, "integerise", TQ_EDIT_FAKE, TQ_EDIT_TRUE },
+        { "nosuch", NULL, TQ_EDIT_POST_TRAIN, TQ_EDIT_POST_TRAIN },
+    };
+    tq_editor editors[TQ_COUNT(cases)];
+    const tq_editor *list[TQ_COUNT(cases)];
+    for (int i = 0; i < TQ_COUNT(cases); i++) {
+        editors[i] = (tq_editor){ .stage = cases[i].own,
+                                  .after = cases[i].after,
+                                  .before = cases[i].before };
+        list[i] = &editors[i];
+        CHECK_EQ(tq_editor_moment(check_registry(), list[i]), cases[i].expected, "case %d", i);
+    }
+    tq_arena *arena = tq_arena_create();
+    int n;
+    const tq_editor *const *of_training =
+        tq_editors_between(check_registry(), TQ_COUNT(cases), list, TQ_EDIT_PRE_GRAD,
+                           TQ_EDIT_POST_TRAIN, arena, &n);
+    CHECK_EQ(n, 2);
+    CHECK(of_training[0] == list[2] && of_training[1] == list[4]);
+    tq_arena_destroy(arena);
+}

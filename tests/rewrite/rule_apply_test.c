@@ -40,10 +40,83 @@ TEST(constants_are_folded_at_once)
                 "input x: f32[2]  const s: f32[2] = {10, 21}  y = Mul(x, s)");
 }
 
+TEST(a_constant_named_after_its_node_keeps_its_name)
+{
+    rules_check("input x: f32[2]  const y.weight: f32[2] = {2, 3}  y = Mul(x, y.weight)  z = Neg(y)",
+                "rule a { y = Mul(x, w: const) where max(w) < 4 => y = Mul(x, w * 2) }",
+                "input x: f32[2]  const y.weight: f32[2] = {4, 6}  y = Mul(x, y.weight)  z = Neg(y)");
+}
+
 TEST(numbers_take_the_type_of_the_value_beside_them)
 {
     rules_check("input x: f16[2]  y = Neg(x)", "rule a { y = Neg(x) => y = x * -1 }",
                 "input x: f16[2]  const y/const: f16[] = -1  y = Mul(x, y/const)");
+}
+
+TEST(lists_beside_values_take_their_dtype_too)
+{
+    rules_check("input x: f16[3]  y = Neg(x)", "rule a { y = Neg(x) => y = x * [1, 2, 3] }",
+                "input x: f16[3]  const y/const: f16[3] = {1, 2, 3}  y = Mul(x, y/const)");
+}
+
+TEST(lists_compute_element_by_element)
+{
+    rules_check("input x: f32[2]  y = Neg(x)",
+                "rule a { y = Neg(x) where [2, 3] * 2 - 1 == [3, 5], sqrt([4, 9]) == [2, 3], [6, 8] // [3, 2] == [2, 4]"
+                " => y = x * ([1, 2] * [0.5, 4]) }",
+                "input x: f32[2]  const y/const: f32[2] = {0.5, 8}  y = Mul(x, y/const)");
+    check_failure("input x: f32[2]  y = Neg(x)", "rule a { y = Neg(x) => y = x * ([1, 2] * [1, 2, 3]) }", TQ_ERR_VALUE,
+                  "the lists have different lengths");
+}
+
+TEST(grids_of_channels_give_lists)
+{
+    const char *const before = "input x: f32[2,2]  const v: f32[2,2] = {3, 1, 0.5, 1.25}  const lo: f32[2] = {-8, -2}  "
+                               "const hi: f32[2] = {7, 1.75}  "
+                               "w = FakeQuantize(v, lo, hi) [q_min=-8, n_levels=16, axis=0]  y = MatMul(x, w)";
+    tq_graph *graph = check_graph(before);
+    CHECK_EQ(rules_apply("rule a { y = MatMul(x, w) where scale(w) == [1, 0.25], zero_point(w) == [0, 0], "
+                         "grid_axis(w) == 0, q_min(w) == -8, q_max(w) == 7, max(scale(w)) == 1, len(scale(w)) == 2, "
+                         "not has(scale(x)) => y = MatMul(x, w * along(scale(w), -2, 2)) }",
+                         graph),
+             1);
+    CHECK_NEAR(tq_load_f64(tq_value_tensor(tq_graph_find_value(graph, "y/Reshape"))->data, TQ_F32, 1), 0.25, 0);
+    tq_graph_destroy(graph);
+}
+
+/* A rule for one scale leaves grids of channels alone, whichever way it asks. */
+TEST(lists_have_no_order)
+{
+    const char *const rules[] = { "rule a { y = MatMul(x, w) where scale(w) > 0 => y = MatMul(x, w * scale(w)) }",
+                                  "rule a { y = MatMul(x, w) where not scale(w) <= 0 => y = MatMul(x, w * scale(w)) }" };
+    tq_graph *graph = check_graph("input x: f32[2,2]  const v: f32[2,2] = 1  const lo: f32[2] = {-8, -2}  "
+                                  "const hi: f32[2] = {7, 1.75}  "
+                                  "w = FakeQuantize(v, lo, hi) [q_min=-8, n_levels=16, axis=0]  y = MatMul(x, w)");
+    for (int i = 0; i < TQ_COUNT(rules); i++)
+        CHECK_EQ(rules_apply(rules[i], graph), 0);
+    tq_graph_destroy(graph);
+}
+
+TEST(one_scale_for_all_is_a_number_behind_moves_and_channels_are_not_known_there)
+{
+    const char *const moved = "rule a { y = Neg(t) where scale(t) == 0.5, not has(grid_axis(t)) => y = Abs(t) }";
+    tq_graph *graph = check_graph("input x: f32[2,2]  const lo: f32[1] = -4  const hi: f32[1] = 3.5  "
+                                  "q = FakeQuantize(x, lo, hi) [q_min=-8, n_levels=16]  t = Transpose(q)  y = Neg(t)");
+    CHECK_EQ(rules_apply(moved, graph), 1);
+    tq_graph_destroy(graph);
+    graph = check_graph("input x: f32[2,2]  const lo: f32[2] = {-4, -4}  const hi: f32[2] = {3.5, 3.5}  "
+                        "q = FakeQuantize(x, lo, hi) [q_min=-8, n_levels=16, axis=1]  t = Transpose(q)  y = Neg(t)");
+    CHECK_EQ(rules_apply(moved, graph), 0);
+    CHECK_EQ(rules_apply("rule b { y = Neg(t) where not has(scale(t)) => y = Abs(t) }", graph), 1);
+    tq_graph_destroy(graph);
+}
+
+TEST(the_scale_of_a_power_of_two_grid_is_the_one_that_is_used)
+{
+    tq_graph *graph = check_graph("input x: f32[2]  const lo: f32[1] = -4.4  const hi: f32[1] = 3.85  "
+                                  "q = FakeQuantize(x, lo, hi) [q_min=-8, n_levels=16, power_of_two=1]  y = Neg(q)");
+    CHECK_EQ(rules_apply("rule a { y = Neg(q) where scale(q) == 0.5 => y = Abs(q) }", graph), 1);
+    tq_graph_destroy(graph);
 }
 
 TEST(lists_become_shapes)

@@ -26,6 +26,8 @@ TEST(an_unexpected_sign_is_placed)
 
 TEST(an_unknown_operator_is_placed_and_corrected)
 {
+    rules_check_error("rule a { y = Relu(x) where dimz(x) == 1 => y = x }", TQ_ERR_NOT_FOUND,
+                      "test: line 1, column 28: there is no function 'dimz'");
     rules_check_error("rule a {\n  y = Rely(x) => y = x }", TQ_ERR_NOT_FOUND, "test: line 2, column 7: unknown operator 'Rely'; did you mean 'Relu'?");
 }
 

@@ -120,6 +120,23 @@ TEST(signed_data_keeps_signed_codes)
     tq_dataset_close(data);
 }
 
+/* What others quantised has grids and observes nothing. */
+TEST(grids_that_observe_nothing_and_are_placed_stay)
+{
+    tq_dataset *data = open_points(60);
+    tq_graph *g = check_graph(
+        "input x: f32[?,1,4,4] const s: f32[] = 0.25 const z: f32[] = 3 const n: f32[1] = nan "
+        "q = FakeQuantize(x,s,z)[quantizer=\"fixed\",q_min=0,n_levels=256,observe=0,free_offset=1] "
+        "r = Relu(q) y = FakeQuantize(r,n,n)[q_min=0,n_levels=256]");
+    tq_calibrate_options o = calibration(data);
+    CHECK_OK(tq_calibrate(g, &o));
+    CHECK_NEAR((double)*constant(g, "s"), 0.25, 0);
+    CHECK_NEAR((double)*constant(g, "z"), 3, 0);
+    CHECK(*constant(g, "n") > 0.5f);
+    tq_graph_destroy(g);
+    tq_dataset_close(data);
+}
+
 TEST(constant_grids_need_no_data)
 {
     tq_graph *g = check_graph("input x: f32[?,4] const l: f32[1] = nan const h: f32[1] = nan "

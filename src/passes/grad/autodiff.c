@@ -31,8 +31,7 @@ struct tq_grad {
     size_t table_size; /* a power of two */
 };
 
-/* ---- the table --------------------------------------------------------------------------------
- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 /** The row of `value`, or the free one where it belongs. */
 static record *row_of(const tq_grad *g, const tq_value *value)
@@ -84,8 +83,7 @@ static void mark_wanted(tq_grad *g, tq_value *const *wrt, int n)
     }
 }
 
-/* ---- what rules use -----------------------------------------------------------------------------
- */
+/* ---- what rules use -------------------------------------------------------------------------- */
 
 tq_graph *tq_grad_graph(tq_grad *g)
 {
@@ -231,8 +229,7 @@ tq_status tq_grad_set_unbroadcast(tq_grad *g, int i, tq_value *value)
     return TQ_OK;
 }
 
-/* ---- the walk -----------------------------------------------------------------------------------
- */
+/* ---- the walk -------------------------------------------------------------------------------- */
 
 /** Do they agree where both are known? */
 static bool fits(const tq_type *a, const tq_type *b)

@@ -5,8 +5,11 @@
  *   new_mean = momentum * mean + (1 - momentum) * batch mean
  *   new_var  = momentum * var  + (1 - momentum) * unbiased batch variance
  *
- * Whoever runs the graph writes these back: metadata "train.updates" of each names its constant. */
+ * Whoever runs the graph writes these back: metadata "train.updates" of each names its constant. A
+ * graph with metadata "train.bn" = "freeze" keeps its batch norms. */
 #include <truq/edit.h>
+
+#include <string.h>
 
 static const tq_pattern pattern = { .n_nodes = 1, .nodes = { { .op = "BatchNormalization" } } };
 
@@ -14,7 +17,9 @@ enum { MEAN = 3, VAR = 4, N_INPUTS = 5, N_OUTPUTS = 5 };
 
 static bool accept(const tq_match *m)
 {
-    return tq_node_is_const_from(m->nodes[0], MEAN) && tq_node_is_const_from(m->nodes[0], VAR);
+    const char *bn = tq_graph_meta(m->graph, "train.bn");
+    return !(bn && strcmp(bn, "freeze") == 0) && tq_node_is_const_from(m->nodes[0], MEAN) &&
+           tq_node_is_const_from(m->nodes[0], VAR);
 }
 
 static tq_status apply(tq_graph *graph, const tq_match *m)
@@ -29,7 +34,6 @@ static tq_status apply(tq_graph *graph, const tq_match *m)
     };
     TQ_TRY(tq_graph_add_node(graph,
                              &(tq_node_spec){ .op = "BatchNormTrain",
-                                              .name = tq_node_name(old),
                                               .inputs = inputs,
                                               .n_inputs = N_INPUTS,
                                               .n_outputs = N_OUTPUTS,
@@ -40,14 +44,16 @@ static tq_status apply(tq_graph *graph, const tq_match *m)
     tq_value_set_meta(tq_node_output(node, 1), "train.updates", tq_value_name(inputs[MEAN]));
     tq_value_set_meta(tq_node_output(node, 2), "train.updates", tq_value_name(inputs[VAR]));
     tq_value_redirect_consumers(tq_node_output(old, 0), tq_node_output(node, 0));
+    const char *name = tq_node_name(old);
     tq_graph_remove_node(graph, old);
+    tq_node_set_name(node, name);
     return TQ_OK;
 }
 
 const tq_editor tq_editor_train_batchnorm = {
     .entry = { .name = "train-batchnorm",
                .brief = "batch norm by the statistics of the batch, running ones learned" },
-    .stage = TQ_EDIT_PRE_GRAD,
+    .stage = TQ_EDIT_GRAD,
     .by_name = true,
     .pattern = &pattern,
     .accept = accept,

@@ -27,7 +27,7 @@ static tq_status apply(tq_graph *graph, const tq_match *m)
 
 const tq_editor tq_editor_train_dropout = {
     .entry = { .name = "train-dropout", .brief = "Dropout in training mode" },
-    .stage = TQ_EDIT_PRE_GRAD,
+    .stage = TQ_EDIT_GRAD,
     .by_name = true,
     .pattern = &pattern,
     .accept = accept,

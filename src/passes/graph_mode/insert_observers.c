@@ -7,6 +7,8 @@
 #include "passes/graph_mode/observed.h"
 #include "rewrite/rewrite.h"
 
+#include <truq/fake.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,12 +34,9 @@ bool tq_observed_statistics(const tq_node *observer, tq_statistics *out)
 
 tq_range tq_observed_range(const tq_node *observer)
 {
-    const tq_attrs *attrs = tq_node_attrs(observer);
-    return (tq_range){ .q_min = tq_attr_int(attrs, "q_min"),
-                       .n_levels = tq_attr_int(attrs, "n_levels"),
-                       .step = 1,
-                       .free_offset = tq_attr_int(attrs, "free_offset") != 0,
-                       .power_of_two = tq_attr_int(attrs, "power_of_two") != 0 };
+    tq_range range = tq_fake_range(tq_node_attrs(observer));
+    range.step = 1;
+    return range;
 }
 
 bool tq_is_on_written_grid(const tq_value *value)

@@ -1,9 +1,13 @@
 /* What was observed is placed: Observer(x) becomes DequantizeLinear(QuantizeLinear(x)) with scale
  * and zero point as constants, one a channel for weights. A grid narrower than its dtype has a Clip
  * of the codes between them. Observers of a group have one grid, by the statistics of those that
- * observe. An observer that saw nothing stops this by name. */
+ * observe. An observer that saw nothing stops this by name. A FakeQuantize that rounds as
+ * QuantizeLinear does (a pair that was taken for one when the network was loaded) becomes a pair
+ * again. */
 #include "passes/graph_mode/observed.h"
 #include "rewrite/rewrite.h"
+
+#include <truq/fake.h>
 
 #include <math.h>
 #include <string.h>
@@ -132,22 +136,31 @@ static tq_status add_constant(const conversion *c, const char *name, tq_dtype dt
     return status;
 }
 
+/* Nodes are named after what was observed; a quantiser that was a pair has the name of its first.
+ */
+static const char *name_of(const conversion *c, const tq_node *node, const char *suffix)
+{
+    if (tq_node_is(node, "FakeQuantize"))
+        return strcmp(suffix, "q") == 0
+                   ? tq_node_name(node)
+                   : tq_arena_printf(c->arena, "%s.%s", tq_node_name(node), suffix);
+    const char *name = tq_attr_string(tq_node_attrs(node), "name");
+    return tq_arena_printf(c->arena, "%s.%s", *name ? name : "observed", suffix);
+}
+
 static tq_status add_node(const conversion *c, tq_node *before, const char *suffix, const char *op,
                           tq_value *const *inputs, const tq_attr *attr, tq_value **out)
 {
-    const char *name = tq_attr_string(tq_node_attrs(before), "name");
     tq_node *node;
-    TQ_TRY(tq_graph_add_node(
-        c->graph,
-        &(tq_node_spec){ .op = op,
-                         .name =
-                             tq_arena_printf(c->arena, "%s.%s", *name ? name : "observed", suffix),
-                         .inputs = inputs,
-                         .n_inputs = 3,
-                         .attrs = attr,
-                         .n_attrs = attr != NULL,
-                         .before = before },
-        &node));
+    TQ_TRY(tq_graph_add_node(c->graph,
+                             &(tq_node_spec){ .op = op,
+                                              .name = name_of(c, before, suffix),
+                                              .inputs = inputs,
+                                              .n_inputs = 3,
+                                              .attrs = attr,
+                                              .n_attrs = attr != NULL,
+                                              .before = before },
+                             &node));
     *out = tq_node_output(node, 0);
     return TQ_OK;
 }
@@ -167,24 +180,69 @@ static tq_status clip_codes(const conversion *c, tq_node *observer, const placed
     return add_node(c, observer, "clip", "Clip", inputs, NULL, codes);
 }
 
-static tq_status replace(const conversion *c, tq_node *observer)
+static tq_status add_pair(const conversion *c, tq_node *node, const placed_grid *grid)
+{
+    const int rank = grid->n > 1;
+    const char *name = tq_node_name(node);
+    tq_value *inputs[3] = { tq_node_input(node, 0) }, *codes, *y;
+    TQ_TRY(add_constant(c, tq_arena_printf(c->arena, "%s.scale", name), TQ_F32, rank, grid->n, NULL,
+                        grid->scale, &inputs[1]));
+    TQ_TRY(add_constant(c, tq_arena_printf(c->arena, "%s.zero_point", name), grid->dtype, rank,
+                        grid->n, grid->zero_point, NULL, &inputs[2]));
+    const tq_attr axis = TQ_INT("axis", grid->axis);
+    TQ_TRY(add_node(c, node, "q", "QuantizeLinear", inputs, rank ? &axis : NULL, &codes));
+    tq_node *quantize = tq_value_producer(codes);
+    TQ_TRY(clip_codes(c, node, grid, &codes));
+    inputs[0] = codes;
+    TQ_TRY(add_node(c, node, "dq", "DequantizeLinear", inputs, rank ? &axis : NULL, &y));
+    tq_value_redirect_consumers(tq_node_output(node, 0), y);
+    if (tq_node_is(node, "FakeQuantize")) {
+        tq_graph_remove_node(c->graph, node);
+        tq_node_set_name(quantize, name);
+    }
+    return TQ_OK;
+}
+
+static tq_status replace_observer(const conversion *c, tq_node *observer)
 {
     placed_grid grid;
     TQ_TRY(place_grid(c, observer, &grid));
-    const int rank = grid.n > 1;
-    const char *name = tq_node_name(observer);
-    tq_value *inputs[3] = { tq_node_input(observer, 0) }, *codes, *y;
-    TQ_TRY(add_constant(c, tq_arena_printf(c->arena, "%s.scale", name), TQ_F32, rank, grid.n, NULL,
-                        grid.scale, &inputs[1]));
-    TQ_TRY(add_constant(c, tq_arena_printf(c->arena, "%s.zero_point", name), grid.dtype, rank,
-                        grid.n, grid.zero_point, NULL, &inputs[2]));
-    const tq_attr axis = TQ_INT("axis", grid.axis);
-    TQ_TRY(add_node(c, observer, "q", "QuantizeLinear", inputs, rank ? &axis : NULL, &codes));
-    TQ_TRY(clip_codes(c, observer, &grid, &codes));
-    inputs[0] = codes;
-    TQ_TRY(add_node(c, observer, "dq", "DequantizeLinear", inputs, rank ? &axis : NULL, &y));
-    tq_value_redirect_consumers(tq_node_output(observer, 0), y);
-    return TQ_OK;
+    return add_pair(c, observer, &grid);
+}
+
+/* ---- quantisers ---- */
+
+/* The grid of a quantiser whose bits are those of a pair; false: it is none. */
+static bool pair_grid(const conversion *c, const tq_node *node, placed_grid *out)
+{
+    tq_grid *grids;
+    int n;
+    const tq_attrs *attrs = tq_node_attrs(node);
+    const tq_status status = tq_fake_grids(node, c->arena, &grids, &n);
+    const bool known = !status && grids[0].rounding == TQ_ROUND_HALF_EVEN && grids[0].step == 1;
+    tq_status_drop(status);
+    if (!known)
+        return false;
+    *out = (placed_grid){ .n = n,
+                          .axis = n > 1 ? (int)tq_attr_int(attrs, "axis") : -1,
+                          .range = tq_fake_range(attrs),
+                          .scale = TQ_NEW_N(c->arena, float, n),
+                          .zero_point = TQ_NEW_N(c->arena, int64_t, n) };
+    out->dtype = dtype_of(&out->range);
+    bool fits = out->dtype != TQ_NONE;
+    for (int i = 0; i < n; i++) {
+        out->scale[i] = grids[i].scale;
+        out->zero_point[i] = grids[i].zero_point;
+        fits = fits && grids[i].zero_point >= tq_dtype_min(out->dtype) &&
+               grids[i].zero_point <= tq_dtype_max(out->dtype);
+    }
+    return fits;
+}
+
+static tq_status replace_quantizer(const conversion *c, tq_node *node)
+{
+    placed_grid grid;
+    return pair_grid(c, node, &grid) ? add_pair(c, node, &grid) : TQ_OK;
 }
 
 static tq_status run(tq_graph *graph, const tq_edit *edit)
@@ -194,9 +252,14 @@ static tq_status run(tq_graph *graph, const tq_edit *edit)
     int n = 0;
     for (tq_node *node = tq_graph_first(graph); node && !status; node = tq_node_next(node))
         if (tq_node_is(node, "Observer")) {
-            status = tq_wrap(replace(&c, node), "observer '%s'", tq_node_name(node));
+            status = tq_wrap(replace_observer(&c, node), "observer '%s'", tq_node_name(node));
             n++;
         }
+    for (tq_node *node = tq_graph_first(graph), *next; n && node && !status; node = next) {
+        next = tq_node_next(node);
+        if (tq_node_is(node, "FakeQuantize"))
+            status = replace_quantizer(&c, node);
+    }
     if (n && !status) {
         tq_graph_sweep(graph);
         tq_graph_set_meta(graph, "graph-mode", "qdq");

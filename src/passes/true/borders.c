@@ -42,7 +42,7 @@ static tq_status set_input(tq_integerise *t, tq_value *input, const tq_grid *gri
 }
 
 /* The FakeQuantize that reads the input; NULL if there is none. Several must agree. */
-static tq_status find_fake(const tq_value *input, const tq_node **out_fake)
+static tq_status find_fake(tq_integerise *t, const tq_value *input, const tq_node **out_fake)
 {
     *out_fake = NULL;
     tq_grid first = { 0 };
@@ -51,7 +51,7 @@ static tq_status find_fake(const tq_value *input, const tq_node **out_fake)
         tq_grid grid;
         if (!tq_node_is(node, "FakeQuantize"))
             continue;
-        TQ_TRY(tq_true_grid(node, 0, &grid));
+        TQ_TRY(tq_true_grid(t, node, &grid));
         if (*out_fake && (grid.scale != first.scale || grid.q_min != first.q_min ||
                           grid.q_max != first.q_max || grid.zero_point != first.zero_point))
             return tq_fail(TQ_ERR_UNSUPPORTED, "input '%s' has quantisers on different grids",
@@ -66,7 +66,7 @@ static tq_status integerise_input(tq_integerise *t, tq_value *input)
 {
     const tq_node *fake;
     double scale = 0;
-    TQ_TRY(find_fake(input, &fake));
+    TQ_TRY(find_fake(t, input, &fake));
     const bool given = scale_from_options(t->options, tq_value_name(input), &scale);
     if (given && !(scale > 0 && isfinite(scale)))
         return tq_fail(TQ_ERR_VALUE, "input '%s': scale %g is not a positive number",
@@ -77,7 +77,7 @@ static tq_status integerise_input(tq_integerise *t, tq_value *input)
                        tq_value_name(input), tq_value_name(input));
     tq_grid grid = { .q_min = -128, .q_max = 127, .step = 1 };
     if (fake)
-        TQ_TRY(tq_true_grid(fake, 0, &grid));
+        TQ_TRY(tq_true_grid(t, fake, &grid));
     if (given)
         grid.scale = (float)scale;
     const char *rounding = fake ? tq_attr_string(tq_node_attrs(fake), "rounding") : "half-up";

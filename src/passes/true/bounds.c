@@ -178,6 +178,37 @@ static bool within(const tq_bounds *b, int64_t limit)
     return exact && b->out[0].lo >= -limit && b->out[0].hi <= limit;
 }
 
+/** Codes that were to be rounded otherwise, and how many ties that would change. */
+static void count_ties(const tq_node *node, const interval *x, tq_proof_row *row)
+{
+    const tq_value *y = tq_node_output(node, 0);
+    const char *name = tq_value_meta(y, "ties.rounding");
+    int64_t zero_point = 0;
+    tq_rounding rounding;
+    if (!name || !tq_node_is(node, "Requant") || !tq_node_is_const_from(node, 1) ||
+        !tq_node_is_const_from(node, 2))
+        return;
+    const tq_status status = tq_rounding_parse(name, &rounding);
+    tq_status_drop(status);
+    if (status)
+        return;
+    tq_value_meta_i64(y, "ties.zero_point", &zero_point);
+    const tq_attrs *attrs = tq_node_attrs(node);
+    const tq_tensor *mul = tq_value_tensor(tq_node_input(node, 1));
+    const tq_tensor *add = tq_value_tensor(tq_node_input(node, 2));
+    row->rounding = tq_rounding_name(rounding);
+    for (int64_t c = 0; c < tq_tensor_count(mul); c++) {
+        int64_t m = tq_load_i64(mul->data, mul->type.dtype, c);
+        int64_t a = tq_load_i64(add->data, add->type.dtype, tq_tensor_count(add) == 1 ? 0 : c);
+        const tq_requant r = {
+            .shift = (int)tq_attr_int(attrs, "shift"), .n = 1, .mul = &m, .add = &a
+        };
+        row->n_ties = tq_sat_add(
+            row->n_ties, tq_requant_ties(&r, x->lo, x->hi, tq_attr_int(attrs, "q_min"),
+                                         tq_attr_int(attrs, "q_max"), zero_point, rounding));
+    }
+}
+
 static tq_status analyse_node(analysis *a, const tq_node *node, tq_proof_row *row)
 {
     tq_bounds b = { 0 };
@@ -202,6 +233,7 @@ static tq_status analyse_node(analysis *a, const tq_node *node, tq_proof_row *ro
                            .fp32_exact = within(&b, (int64_t)1 << 24),
                            .fp64_exact = within(&b, (int64_t)1 << 53),
                            .problem = b.problem };
+    count_ties(node, b.in, row);
     return TQ_OK;
 }
 

@@ -1,6 +1,8 @@
 /* What integer rules see of the conversion: codes of inputs, constants, nodes to add. */
 #include "passes/true/true.h"
 
+#include <truq/fake.h>
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -137,32 +139,11 @@ tq_dtype tq_true_dtype(int64_t lo, int64_t hi)
     return TQ_I64;
 }
 
-tq_status tq_true_grid(const tq_node *fake, int64_t c, tq_grid *out_grid)
+tq_status tq_true_grid(tq_integerise *t, const tq_node *fake, tq_grid *out_grid)
 {
-    const tq_attrs *attrs = tq_node_attrs(fake);
-    const tq_entry *entry;
-    TQ_TRY(tq_registry_find(tq_graph_registry(tq_node_graph(fake)), TQ_KIND_QUANTIZER,
-                            tq_attr_string(attrs, "quantizer"), &entry));
-    const tq_quantizer *quantizer = (const tq_quantizer *)(const void *)entry;
-    const tq_range range = { .q_min = tq_attr_int(attrs, "q_min"),
-                             .n_levels = tq_attr_int(attrs, "n_levels"),
-                             .step = (int)tq_attr_int(attrs, "step"),
-                             .free_offset = tq_attr_int(attrs, "free_offset") != 0,
-                             .power_of_two = tq_attr_int(attrs, "power_of_two") != 0 };
-    float params[TQ_QUANTIZER_MAX_PARAMS] = { 0 };
-    for (int i = 0; i < quantizer->n_params; i++) {
-        const tq_value *value = tq_node_input(fake, i + 1);
-        const tq_tensor *tensor = value ? tq_value_tensor(value) : NULL;
-        if (!tensor)
-            return tq_fail(TQ_ERR_STATE, "parameter '%s' is not a constant", quantizer->params[i]);
-        params[i] = ((const float *)tensor->data)[tq_tensor_count(tensor) == 1 ? 0 : c];
-        if (isnan(params[i]))
-            return tq_fail(TQ_ERR_STATE,
-                           "quantizer '%s' was never observed; run 'truq calibrate' first",
-                           tq_node_name(fake));
-    }
-    tq_rounding rounding;
-    TQ_TRY(tq_rounding_parse(tq_attr_string(attrs, "rounding"), &rounding));
-    tq_quantizer_grid(quantizer, &range, rounding, params, out_grid);
+    tq_grid *grids;
+    int n;
+    TQ_TRY(tq_fake_grids(fake, t->arena, &grids, &n));
+    *out_grid = grids[0];
     return TQ_OK;
 }

@@ -1,6 +1,7 @@
 /* Fake- to true-quantised, one walk in topological order: every node's integer rule replaces it by
  * integer nodes and states the codes of its outputs. What is left of the old graph is swept. */
 #include "passes/true/true.h"
+#include "rewrite/rewrite.h"
 
 #include <string.h>
 
@@ -128,6 +129,7 @@ static tq_status integerise_or_keep(tq_integerise *t)
     t->n_renamings = n_renamings;
     const char *why = tq_arena_strdup(t->arena, tq_status_text(status));
     tq_status_drop(status);
+    tq_edit_log(t->edit, "'%s' stays real: %s", tq_node_name(t->node), why);
     return tq_true_keep(t, why);
 }
 

@@ -260,7 +260,7 @@ tq_status tq_true_enter(tq_integerise *t, bool *out_entered)
         tq_int_input(t, 0))
         return TQ_OK;
     tq_grid grid;
-    TQ_TRY(tq_true_grid(node, 0, &grid));
+    TQ_TRY(tq_true_grid(t, node, &grid));
     const tq_dtype dtype = tq_true_dtype(grid.q_min, grid.q_max);
     const bool one = tq_type_count(tq_value_type(tq_node_input(node, 1))) == 1;
     const bool fits = dtype <= TQ_I16 && grid.zero_point >= tq_dtype_min(dtype) &&

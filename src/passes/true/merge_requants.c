@@ -23,6 +23,8 @@ static bool is_scalar(const tq_node *node)
 static bool only_clips(const tq_node *node)
 {
     const int64_t shift = tq_attr_int(tq_node_attrs(node), "shift");
+    if (tq_value_meta(tq_node_output(node, 0), "ties.rounding"))
+        return false; /* its ties would no longer be counted */
     if (!is_scalar(node) || shift > 62 || at(node, 1) != (int64_t)1 << shift)
         return false;
     const int64_t add = at(node, 2); /* anything below one step rounds away */

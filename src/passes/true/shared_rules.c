@@ -110,7 +110,7 @@ tq_status tq_int_table(tq_integerise *t)
     if (!fake || !tq_node_is(fake, "FakeQuantize") || tq_value_is_output(y))
         return tq_int_refuse(t, "its output is not quantised; put a FakeQuantize behind it");
     tq_grid grid;
-    TQ_TRY(tq_true_grid(fake, 0, &grid));
+    TQ_TRY(tq_true_grid(t, fake, &grid));
     float reals[256];
     reals_of_codes(x, dtype, reals);
     tq_tensor values = { 0 };

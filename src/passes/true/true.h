@@ -60,8 +60,9 @@ tq_status tq_true_enter(tq_integerise *t, bool *out_entered);
 /* Graph outputs stay real. */
 tq_status tq_true_real_outputs(tq_integerise *t);
 
-/* The grid of a FakeQuantize node for channel c; TQ_ERR_STATE if it was never observed. */
-tq_status tq_true_grid(const tq_node *fake, int64_t c, tq_grid *out_grid);
+/* The grid of a FakeQuantize node, its first one where it has channels; TQ_ERR_STATE if it was
+ * never observed. */
+tq_status tq_true_grid(tq_integerise *t, const tq_node *fake, tq_grid *out_grid);
 /* Smallest of u8, i8, u16, i16, i32 that holds [lo, hi]. */
 tq_dtype tq_true_dtype(int64_t lo, int64_t hi);
 /* Writes "quant.*" metadata of a value that stands for reals on one scale. */

@@ -13,15 +13,31 @@ static int count(const tq_graph *graph, const char *op)
     return n;
 }
 
-/** The recipe's editors, then the caller's. */
-static void gather_editors(const tq_recipe *recipe, tq_arena *arena, tq_edit *edit)
+const tq_editor *const *tq_road_join(int n_a, const tq_editor *const *a, int n_b,
+                                     const tq_editor *const *b, tq_arena *arena)
 {
-    const int n = recipe->n_editors + edit->n_more;
-    const tq_editor **editors = TQ_NEW_N(arena, const tq_editor *, n + 1);
-    for (int i = 0; i < n; i++)
-        editors[i] = i < recipe->n_editors ? recipe->editors[i] : edit->more[i - recipe->n_editors];
-    edit->more = editors;
-    edit->n_more = n;
+    const tq_editor **editors = TQ_NEW_N(arena, const tq_editor *, n_a + n_b + 1);
+    for (int i = 0; i < n_a + n_b; i++)
+        editors[i] = i < n_a ? a[i] : b[i - n_a];
+    return editors;
+}
+
+/** The recipe's editors, then the caller's, as far as their stage is here; the network remembers
+ *  the others. */
+static tq_status insert_quantizers(tq_graph **graph, const tq_recipe *recipe, tq_edit *edit,
+                                   tq_arena *arena)
+{
+    int n = recipe->n_editors + edit->n_more, n_later;
+    const tq_editor *const *all =
+        tq_road_join(recipe->n_editors, recipe->editors, edit->n_more, edit->more, arena);
+    const tq_editor *const *later = tq_editors_between(edit->registry, n, all, TQ_EDIT_FAKE + 1,
+                                                       TQ_N_EDIT_STAGES - 1, arena, &n_later);
+    edit->more = tq_editors_between(edit->registry, n, all, TQ_EDIT_CANONICALISE, TQ_EDIT_FAKE,
+                                    arena, &edit->n_more);
+    const char *pipeline = recipe->pipeline ? recipe->pipeline : "f2f";
+    TQ_TRY(tq_pipeline_run(edit->registry, pipeline, graph, edit));
+    tq_recipe_remember(recipe, n_later, later, *graph);
+    return TQ_OK;
 }
 
 tq_status tq_f2f_run(tq_graph **graph, const tq_recipe *recipe, const tq_edit *edit,
@@ -35,15 +51,11 @@ tq_status tq_f2f_run(tq_graph **graph, const tq_recipe *recipe, const tq_edit *e
     own.registry = tq_graph_registry(*graph);
     own.recipe = recipe;
     tq_arena *arena = tq_arena_create();
-    gather_editors(recipe, arena, &own);
-    const char *pipeline = recipe->pipeline ? recipe->pipeline : "f2f";
-    const tq_status status = tq_pipeline_run(own.registry, pipeline, graph, &own);
+    const tq_status status = insert_quantizers(graph, recipe, &own, arena);
     tq_arena_destroy(arena);
-    TQ_TRY(status);
-    tq_graph_set_meta(*graph, "recipe", recipe->entry.name);
-    if (out_n_quantizers)
+    if (!status && out_n_quantizers)
         *out_n_quantizers = count(*graph, "FakeQuantize");
-    return TQ_OK;
+    return status;
 }
 
 /* ---- f2t ---- */
@@ -141,6 +153,8 @@ static tq_status convert(tq_graph **copy, const tq_f2t_options *o, const tq_back
     for (int i = 0; i < o->n_editors; i++)
         TQ_TRY(run_editor(*copy, o->editors[i], edit));
     TQ_TRY(tq_pipeline_run(edit->registry, "f2t", copy, edit));
+    if (edit->stop_after)
+        return TQ_OK;
     for (int i = 0; i < TQ_COUNT(backend->editors) && backend->editors[i]; i++)
         TQ_TRY(run_editor(*copy, backend->editors[i], edit));
     tq_graph_set_meta(*copy, "backend", backend->entry.name);
@@ -159,6 +173,19 @@ static tq_status check_stage(const tq_graph *graph)
     }
     return tq_fail(TQ_ERR_STATE,
                    "it is a float network; run 'truq f2f' and 'truq calibrate' first");
+}
+
+/** What the recipe wants done here comes before what the caller wants. */
+static tq_status add_remembered(const tq_graph *graph, tq_arena *arena, tq_edit *edit)
+{
+    int n;
+    tq_recipe_memory memory;
+    TQ_TRY(tq_recipe_recall(graph, arena, &memory));
+    const tq_editor *const *ours = tq_editors_between(
+        edit->registry, memory.n_editors, memory.editors, TQ_EDIT_TRUE, TQ_EDIT_BACKEND, arena, &n);
+    edit->more = tq_road_join(n, ours, edit->n_more, edit->more, arena);
+    edit->n_more += n;
+    return TQ_OK;
 }
 
 tq_status tq_f2t_run(tq_graph **graph, const tq_f2t_options *options, const tq_edit *edit)
@@ -180,7 +207,9 @@ tq_status tq_f2t_run(tq_graph **graph, const tq_f2t_options *options, const tq_e
     gather_scales(*graph, options, arena, &true_options);
     own.true_options = &true_options;
     tq_graph *copy = tq_graph_clone(*graph);
-    const tq_status status = convert(&copy, options, backend, &own);
+    tq_status status = add_remembered(*graph, arena, &own);
+    if (!status)
+        status = convert(&copy, options, backend, &own);
     tq_graph_destroy(status ? copy : *graph);
     if (!status)
         *graph = copy;

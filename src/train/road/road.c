@@ -127,6 +127,7 @@ static tq_status train(road *r)
                     .pact_decay = -1.0 },
         .schedule = o->schedule ? o->schedule : "cosine",
         .epochs = o->epochs,
+        .controllers = o->recipe->controllers,
         .batch = o->batch > 0 ? o->batch : 64,
         .seed = o->seed,
         .n_threads = o->n_threads,
@@ -136,7 +137,7 @@ static tq_status train(road *r)
         .context = o->context,
     };
     tq_train_result result;
-    TQ_TRY(tq_train(r->graph, &options, &result));
+    TQ_TRY(tq_train_run(&r->graph, &options, &result));
     TQ_TRY(save(r, "trained.onnx"));
     return judge(r, "FQ", "trained.onnx");
 }

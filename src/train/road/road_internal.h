@@ -8,4 +8,8 @@
 tq_status tq_road_manifest_save(const char *path, const tq_road_options *options,
                                 const tq_road_result *result);
 
+/** A list of editors, then another; in the arena. */
+const tq_editor *const *tq_road_join(int n_a, const tq_editor *const *a, int n_b,
+                                     const tq_editor *const *b, tq_arena *arena);
+
 #endif
