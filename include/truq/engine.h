@@ -37,13 +37,13 @@ TQ_API const tq_tensor *tq_engine_value(const tq_engine *engine, const char *nam
 TQ_API size_t tq_engine_memory(const tq_engine *engine);
 TQ_API int tq_engine_n_steps(const tq_engine *engine);
 TQ_API const char *tq_engine_step(const tq_engine *engine, int i, const char **out_node, double *out_seconds);
-/** What step i needs: multiply-accumulates, for one data point, of the nodes it stands for; bytes of the values that it reads and
+/** What step i needs: multiply-accumulates, over the whole batch, of the nodes it stands for; bytes of the values that it reads and
  *  writes, weights inside fused layers not counted. */
 TQ_API void tq_engine_step_cost(const tq_engine *engine, int i, int64_t *out_macs, int64_t *out_bytes);
 
 /** A step that takes shards of the batch through several parts, one after the other, has stages: how many (0: it is one thing),
  *  and of stage k the operators, such as "BatchNormTrain Relu", the node of the last, the seconds so far summed over all workers
- *  (options.profile), and the multiply-accumulates for one data point. */
+ *  (options.profile), and the multiply-accumulates over the whole batch. */
 TQ_API int tq_engine_n_stages(const tq_engine *engine, int step);
 TQ_API const char *tq_engine_stage(const tq_engine *engine, int step, int k, const char **out_node, double *out_seconds,
                                    int64_t *out_macs);

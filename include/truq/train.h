@@ -129,6 +129,9 @@ typedef struct tq_train_options {
     int64_t checkpoint_every;            /* steps; 0: each epoch */
     bool resume;                         /* continue from the run folder's checkpoint where there is one */
     const char *command_line;            /* for the manifest */
+    bool profile;                        /* engines take the time of stages too */
+    /** Called after each step with the engine that ran it; may be NULL. */
+    void (*stepped)(void *context, const tq_engine *engine);
     const struct tq_edit *edit;          /* of the pipeline pre-grad: editors that join (more), log, dump, failed; NULL: nothing */
     tq_progress_fn progress;
     void *context;

@@ -3,7 +3,6 @@
 #include "bench.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -56,7 +55,7 @@ typedef struct inference {
     int n_inputs;
     tq_type *types;
     tq_tensor *inputs;
-    double *before, *least; /* seconds of each step: so far; of its best round */
+    tq_layer_times times;
 } inference;
 
 static tq_status prepare(inference *f)
@@ -74,23 +73,14 @@ static tq_status prepare(inference *f)
         TQ_TRY(tq_tensor_init(&f->inputs[i], &f->types[i]));
         tq_bench_fill(&f->inputs[i], (uint64_t)i);
     }
-    TQ_TRY(tq_engine_create(graph, f->types, f->n_inputs, &(tq_engine_options){ .pool = f->pool },
-                            &f->engine));
-    f->before = TQ_NEW_N(arena, double, tq_engine_n_steps(f->engine) + 1);
-    f->least = TQ_NEW_N(arena, double, tq_engine_n_steps(f->engine) + 1);
-    return TQ_OK;
+    const tq_engine_options options = { .pool = f->pool, .profile = b->layers };
+    return tq_engine_create(graph, f->types, f->n_inputs, &options, &f->engine);
 }
 
-/** What each step of the last round took. */
-static void take_steps(inference *f)
+static void take(inference *f)
 {
-    for (int i = 0; i < tq_engine_n_steps(f->engine); i++) {
-        double so_far;
-        tq_engine_step(f->engine, i, NULL, &so_far);
-        const double took = so_far - f->before[i];
-        f->before[i] = so_far;
-        f->least[i] = f->least[i] == 0.0 || took < f->least[i] ? took : f->least[i];
-    }
+    if (f->bench->layers)
+        tq_layer_times_take(&f->times, f->bench->cli->arena, f->engine, tq_pool_size(f->pool));
 }
 
 static tq_status run_rounds(inference *f)
@@ -98,56 +88,27 @@ static tq_status run_rounds(inference *f)
     tq_bench *b = f->bench;
     for (int i = 0; i < WARM_UP; i++)
         TQ_TRY(tq_engine_run(f->engine, f->inputs, f->n_inputs, 1));
-    take_steps(f);
-    memset(f->least, 0, (size_t)tq_engine_n_steps(f->engine) * sizeof *f->least);
+    take(f);
     const double end = tq_bench_now() + b->seconds;
     while (b->rounds.n < 3 || (tq_bench_now() < end && b->rounds.n < MOST_ROUNDS)) {
         const double start = tq_bench_now();
         TQ_TRY(tq_engine_run(f->engine, f->inputs, f->n_inputs, 1));
         tq_bench_round(b, tq_bench_now() - start);
-        take_steps(f);
+        take(f);
     }
     return TQ_OK;
 }
 
-/** One row a step: its best time, its arithmetic beside what the machine can do at most. */
-static tq_status print_layers(const inference *f)
-{
-    tq_peak peak;
-    TQ_TRY(tq_peak_measure(f->pool, &peak));
-    const bool is_true = tq_graph_stage(*f->bench->graph) == TQ_STAGE_TRUE;
-    const double most = is_true ? peak.code_macs : peak.f32_macs;
-    tq_print("at most: %.0f GMAC/s of codes (%s), %.0f of f32 (%s), %.1f GB/s from memory\n\n",
-             peak.code_macs * 1e-9, peak.code_unit, peak.f32_macs * 1e-9, peak.f32_unit,
-             peak.memory_bytes * 1e-9);
-    tq_print("%-32s %-28s %9s %9s %6s %7s\n", "step", "kernel", "ms", "GMAC/s", "peak%", "GB/s");
-    for (int i = 0; i < tq_engine_n_steps(f->engine); i++) {
-        const char *node;
-        int64_t macs, bytes;
-        const char *kernel = tq_engine_step(f->engine, i, &node, NULL);
-        tq_engine_step_cost(f->engine, i, &macs, &bytes);
-        const double seconds = f->least[i] > 0.0 ? f->least[i] : 1e-9;
-        const double rate = (double)(macs * f->bench->batch) / seconds;
-        tq_print("%-32.32s %-28s %9.4f", node, kernel, f->least[i] * 1e3);
-        if (macs > 0)
-            tq_print(" %9.1f %6.1f", rate * 1e-9, 100.0 * rate / most);
-        else
-            tq_print(" %9s %6s", "", "");
-        tq_print(" %7.1f\n", f->least[i] > 0.0 ? (double)bytes / seconds * 1e-9 : 0.0);
-    }
-    tq_print("\n");
-    return TQ_OK;
-}
-
-static tq_status run_infer(tq_bench *b, bool layers)
+static tq_status run_infer(tq_bench *b)
 {
     inference f = { .bench = b };
     b->images_a_round = b->batch;
     tq_status status = prepare(&f);
     if (!status)
         status = run_rounds(&f);
-    if (!status && layers)
-        status = print_layers(&f);
+    if (!status && b->layers)
+        status = tq_layer_times_print(&f.times, tq_graph_stage(*b->graph) == TQ_STAGE_TRUE,
+                                      (int)b->n_threads);
     tq_engine_destroy(f.engine);
     tq_pool_destroy(f.pool);
     for (int i = 0; f.inputs && i < f.n_inputs; i++)
@@ -185,11 +146,21 @@ static void print_result(tq_bench *b, bool json)
     tq_print(json ? "}\n" : "\n");
 }
 
+/** 0 stands for one thread a core. */
+static tq_status count_threads(tq_bench *b)
+{
+    tq_pool *pool;
+    TQ_TRY(tq_pool_create((int)b->n_threads, &pool));
+    b->n_threads = tq_pool_size(pool);
+    tq_pool_destroy(pool);
+    return TQ_OK;
+}
+
 static tq_status run(tq_cli *cli)
 {
     const char *model = NULL, *dialect = NULL;
     tq_bench b = { .cli = cli, .batch = 1, .n_images = 128, .seconds = 2.0 };
-    bool infer = false, train = false, ptq = false, layers = false, json = false;
+    bool infer = false, train = false, ptq = false, json = false;
     const tq_option options[] = {
         TQ_ARG("MODEL", &model, "an ONNX file of any stage"),
         TQ_OPT_FLAG(0, "infer", &infer, "run the network forward (default)"),
@@ -198,7 +169,7 @@ static tq_status run(tq_cli *cli)
         TQ_OPT_INT('b', "batch", "N", &b.batch, 1, 65536, "data points at once; default: 1"),
         TQ_OPT_INT('n', "images", "N", &b.n_images, 1, 1 << 24, "of --ptq; default: 128"),
         TQ_OPT_NUMBER(0, "seconds", "S", &b.seconds, "how long to measure; default: 2"),
-        TQ_OPT_FLAG('l', "layers", &layers, "what each step of --infer takes, beside the peak"),
+        TQ_OPT_FLAG('l', "layers", &b.layers, "what each step takes, beside the peak"),
         TQ_OPT_THREADS(&b.n_threads),
         TQ_OPT_DIALECT(&dialect),
         TQ_OPT_JSON(&json),
@@ -207,10 +178,11 @@ static tq_status run(tq_cli *cli)
     TQ_TRY(tq_options_parse(cli, options));
     if (infer + train + ptq > 1)
         return tq_fail(TQ_ERR_USAGE, "--infer, --train and --ptq exclude each other");
-    if (layers && (train || ptq || json))
-        return tq_fail(TQ_ERR_USAGE, "--layers goes with --infer and without --json");
+    if (b.layers && (ptq || json))
+        return tq_fail(TQ_ERR_USAGE, "--layers goes with --infer and --train, without --json");
     TQ_TRY(tq_cli_load(cli, model, dialect, &b.graph));
-    TQ_TRY(train ? tq_bench_train(&b) : ptq ? tq_bench_ptq(&b) : run_infer(&b, layers));
+    TQ_TRY(count_threads(&b));
+    TQ_TRY(train ? tq_bench_train(&b) : ptq ? tq_bench_ptq(&b) : run_infer(&b));
     print_result(&b, json);
     return TQ_OK;
 }

@@ -11,6 +11,19 @@ typedef struct tq_rounds {
     size_t capacity;
 } tq_rounds;
 
+/** Times of an engine's rows, by number. */
+typedef struct tq_layer_times {
+    const tq_engine *engine;
+    int n_rounds;
+    double *before, *least, most;
+} tq_layer_times;
+
+/** After each round: what every row took. */
+void tq_layer_times_take(tq_layer_times *times, tq_arena *arena, const tq_engine *engine,
+                         int n_threads);
+/** The table; the engine still lives. */
+tq_status tq_layer_times_print(tq_layer_times *times, bool is_true, int n_threads);
+
 typedef struct tq_bench {
     tq_cli *cli;
     tq_graph **graph;
@@ -19,6 +32,7 @@ typedef struct tq_bench {
     tq_rounds rounds;
     int64_t images_a_round;
     double forward; /* of --ptq: the float network over the same images; else 0 */
+    bool layers;
 } tq_bench;
 
 double tq_bench_now(void);

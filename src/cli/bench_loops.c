@@ -106,7 +106,9 @@ tq_status tq_bench_calibrate(tq_bench *b)
 typedef struct step_clock {
     tq_bench *bench;
     double last;
-    int64_t n;
+    int64_t n, n_steps;
+    tq_layer_times times;
+    tq_status status;
 } step_clock;
 
 static void on_step(void *context, const tq_progress *progress)
@@ -120,11 +122,21 @@ static void on_step(void *context, const tq_progress *progress)
     c->last = now;
 }
 
-static tq_status train_steps(tq_bench *b, int64_t n_steps)
+/** The engine lives no longer than its training: the table is printed at the last step. */
+static void on_engine(void *context, const tq_engine *engine)
+{
+    step_clock *c = context;
+    const int n_threads = (int)c->bench->n_threads;
+    tq_layer_times_take(&c->times, c->bench->cli->arena, engine, n_threads);
+    if (c->n == c->n_steps - 1)
+        c->status = tq_layer_times_print(&c->times, false, n_threads);
+}
+
+static tq_status train_steps(tq_bench *b, int64_t n_steps, bool layers)
 {
     points p = { 0 };
     tq_dataset data;
-    step_clock clock = { .bench = b };
+    step_clock clock = { .bench = b, .n_steps = n_steps };
     tq_train_options options = { .registry = b->cli->registry,
                                  .train = &data,
                                  .loss = "cross-entropy",
@@ -134,6 +146,8 @@ static tq_status train_steps(tq_bench *b, int64_t n_steps)
                                  .batch = b->batch,
                                  .max_steps = n_steps,
                                  .n_threads = (int)b->n_threads,
+                                 .profile = layers,
+                                 .stepped = layers ? on_engine : NULL,
                                  .progress = on_step,
                                  .context = &clock };
     tq_train_result result;
@@ -142,7 +156,9 @@ static tq_status train_steps(tq_bench *b, int64_t n_steps)
     if (!status)
         status = tq_train(*b->graph, &options, &result);
     tq_tensor_reset(&p.data);
-    return status;
+    if (status)
+        tq_status_drop(clock.status);
+    return status ? status : clock.status;
 }
 
 tq_status tq_bench_train(tq_bench *b)
@@ -150,10 +166,10 @@ tq_status tq_bench_train(tq_bench *b)
     enum { FIRST = 5, MOST = 1000 };
     b->images_a_round = b->batch;
     TQ_TRY(tq_bench_calibrate(b));
-    TQ_TRY(train_steps(b, FIRST));
+    TQ_TRY(train_steps(b, FIRST, false));
     const double step = b->rounds.seconds[b->rounds.n - 1];
     const int64_t n = (int64_t)tq_clip_i64((int64_t)(b->seconds / step), 0, MOST);
-    return n > 0 ? train_steps(b, n + 2) : TQ_OK;
+    return train_steps(b, n + 3, b->layers);
 }
 
 /* ---- calibration passes ---------------------------------------------------------------------- */

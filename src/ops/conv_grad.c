@@ -56,6 +56,19 @@ static void reference_weight(const tq_op_run *run)
         &(tq_conv_f32){ .conv = &conv, .x = run->in[X_], .y = run->in[DY_], .out = run->out[0] });
 }
 
+/** As many as the convolution has. */
+static int64_t macs_input(const tq_op_types *t)
+{
+    const tq_conv conv = tq_conv_of(t->attrs, t->in[X], t->in[W]);
+    return tq_dim_mul(t->in[X]->dims[0], tq_conv_macs(&conv));
+}
+
+static int64_t macs_weight(const tq_op_types *t)
+{
+    const tq_conv conv = tq_conv_of(t->attrs, t->in[X_], t->in[W_]);
+    return tq_dim_mul(t->in[X_]->dims[0], tq_conv_macs(&conv));
+}
+
 const tq_op tq_op_conv_grad_input = {
     .entry = { .name = "ConvGradInput", .brief = "gradient of a convolution to its input" },
     .domain = "truq",
@@ -65,6 +78,7 @@ const tq_op tq_op_conv_grad_input = {
     .attrs = { TQ_CONV_ATTRS },
     .infer = infer_input,
     .reference = reference_input,
+    .macs = macs_input,
 };
 
 const tq_op tq_op_conv_grad_weight = {
@@ -76,4 +90,5 @@ const tq_op tq_op_conv_grad_weight = {
     .attrs = { TQ_CONV_ATTRS },
     .infer = infer_weight,
     .reference = reference_weight,
+    .macs = macs_weight,
 };

@@ -115,6 +115,8 @@ static tq_status step(trainer *t, const tq_batch *batch)
     t->position.step++;
     t->position.batch++;
     tq_updater_step(&t->updater, training, t->updater.params.lr * factor, t->position.step);
+    if (t->options->stepped)
+        t->options->stepped(t->options->context, training->engine);
     return after_step(t, training, loss);
 }
 
@@ -380,6 +382,7 @@ static tq_status check_options(trainer *t)
                                          .label_smoothing = o->label_smoothing,
                                          .bn_train = t->bn_train,
                                          .n_shards = o->n_shards,
+                                         .profile = o->profile,
                                          .edit = o->edit };
     resolve_params(t);
     TQ_TRY(tq_plan_parse(o->registry, o->schedule, &t->plan));

@@ -114,7 +114,8 @@ static tq_status build(tq_training *t, const tq_training_options *options,
     const int n_shards = options->n_shards > 0 ? options->n_shards : 16;
     const tq_engine_options engine_options = { .pool = options->pool,
                                                .n_shards = (int)tq_clip_i64(batch, 1, n_shards),
-                                               .constants_change = true };
+                                               .constants_change = true,
+                                               .profile = options->profile };
     return tq_engine_create(t->graph, t->types, 2, &engine_options, &t->engine);
 }
 
