@@ -28,7 +28,7 @@ demo: build
 	@scripts/demo $(BUILD)/truq
 
 format:
-	@git ls-files '*.c' '*.h' | grep -v third_party | xargs clang-format -i
+	@git ls-files '*.c' '*.h' | grep -v -e third_party -e ^include | xargs clang-format -i
 
 clean:
 	@rm -rf build build-sanitize demo-out

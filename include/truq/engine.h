@@ -17,6 +17,7 @@ typedef struct tq_engine_options {
     bool constants_change;    /* training: initialisers are written between runs, kernels must not cache them */
     bool reference_only;      /* portable C only */
     bool profile;             /* take the time of stages too */
+    bool bf16;                /* convolutions round their operands to bf16, where the CPU has AVX512-BF16; sums stay f32 */
 } tq_engine_options;
 
 /** Plans `graph` (borrowed, unchanged while the engine lives) for the given input types, all known:

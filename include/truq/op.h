@@ -36,6 +36,7 @@ typedef struct tq_op_run {
     const bool *in_const;               /* input i never changes between runs */
     tq_pool *pool;                      /* NULL in reference runs */
     int n_shards;                       /* fixed number of pieces for sums over the batch */
+    bool bf16;                          /* convolutions may round their operands to bf16; sums stay f32 */
     uint64_t seed;                      /* for Dropout and stochastic rounding: differs by step and node */
     void *scratch;                      /* what the kernel asked for, aligned to 64 */
 } tq_op_run;

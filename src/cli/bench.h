@@ -28,7 +28,8 @@ typedef struct tq_bench {
     tq_cli *cli;
     tq_graph **graph;
     int64_t batch, n_images, n_threads;
-    double seconds; /* to spend */
+    double seconds;      /* to spend */
+    const char *compute; /* NULL: f32 */
     tq_rounds rounds;
     int64_t images_a_round;
     double forward; /* of --ptq: the float network over the same images; else 0 */

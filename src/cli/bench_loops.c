@@ -146,6 +146,7 @@ static tq_status train_steps(tq_bench *b, int64_t n_steps, bool layers)
                                  .batch = b->batch,
                                  .max_steps = n_steps,
                                  .n_threads = (int)b->n_threads,
+                                 .compute = b->compute,
                                  .profile = layers,
                                  .stepped = layers ? on_engine : NULL,
                                  .progress = on_step,

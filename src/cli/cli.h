@@ -13,6 +13,11 @@
         0, "rounding", "half-up", (target_),                                                       \
         "as integers, round activations half up where they were to be rounded otherwise; "         \
         "without it that is refused, unless no tie tells the difference")
+#define TQ_OPT_COMPUTE(target_)                                                                    \
+    TQ_OPT_STRING(                                                                                 \
+        0, "compute", "f32|bf16", (target_),                                                       \
+        "arithmetic of the convolutions of a step; bf16 rounds their operands to 8 bits of "       \
+        "significand, sums and parameters stay f32; needs AVX512-BF16")
 /** Is the text of --rounding "half-up"? NULL is not; TQ_ERR_USAGE for others. */
 tq_status tq_cli_half_up(const char *text, bool *out_half_up);
 

@@ -185,6 +185,7 @@ static tq_status read_options(tq_cli *cli, training *t)
         TQ_OPT_THREADS(&t->n_threads),
         TQ_OPT_INT(0, "shards", "N", &t->n_shards, 1, 1024,
                    "pieces a batch is cut into: the bits depend on it, not on threads"),
+        TQ_OPT_COMPUTE(&o->compute),
         TQ_OPT_STRING(0, "run", "DIR", &o->run_folder,
                       "checkpoint, best.onnx, manifest.json; default: OUT.onnx.run"),
         TQ_OPT_INT(0, "checkpoint-every", "N", &o->checkpoint_every, 0, INT64_MAX,

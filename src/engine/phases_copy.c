@@ -125,7 +125,7 @@ static int array_for_samples(copies *c, int array, int level, bool is_batch)
 
 static bool have_one_shape(const tq_phased_plan *p, int array, int other)
 {
-    return p->arrays[array].form == p->arrays[other].form &&
+    return tq_forms_agree(p->arrays[array].form, p->arrays[other].form) &&
            tq_type_equal(tq_array_type(p, array), tq_array_type(p, other));
 }
 

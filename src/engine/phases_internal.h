@@ -29,13 +29,14 @@ typedef struct tq_unit {
     int phase_of[TQ_MAX_PARTS]; /* of each part */
     bool begins[TQ_MAX_PARTS];  /* a phase has it prepare already */
     int64_t macs;
+    bool is_conversion; /* of no node: from one form to another */
 } tq_unit;
 
 /** A batch array: a value in one form. */
 typedef struct tq_array {
     int value; /* its plain slot */
     tq_form form;
-    int64_t count; /* floats of a data point */
+    size_t size;         /* bytes of a data point */
     int maker;           /* item; -1: a graph input, or made by a whole node */
     int phase;           /* that makes it; of a whole node: the one after */
     int last_use;        /* last phase that reads it, copies apart */
@@ -101,6 +102,11 @@ static inline const tq_shard_part *tq_part_of(const tq_phased_plan *p, const tq_
 {
     return &p->units[item->unit].sharded->parts[item->part];
 }
+/** Can tiles of one loop have both forms? */
+static inline bool tq_forms_agree(tq_form a, tq_form b)
+{
+    return (a == TQ_FORM_PLAIN) == (b == TQ_FORM_PLAIN);
+}
 const tq_type *tq_array_type(const tq_phased_plan *p, int array);
 
 /* ---- running ------------------------------------------------------------------------------------
@@ -118,7 +124,8 @@ typedef struct tq_operand {
     tq_operand_place place;
     int slot;
     size_t offset;  /* SCRATCH, BUFFER */
-    int64_t stride; /* floats of a data point */
+    size_t stride;  /* bytes of a data point */
+    size_t element; /* bytes */
 } tq_operand;
 
 /** One item, ready to run. */

@@ -70,7 +70,8 @@ static bool share_stage(const tq_phased_plan *p, const tq_item *a, const tq_item
 {
     const int x = shape_of(p, a), y = shape_of(p, b);
     return a->level == b->level && tq_part_of(p, a)->kind == TQ_PART_TILE &&
-           tq_part_of(p, b)->kind == TQ_PART_TILE && p->arrays[x].form == p->arrays[y].form &&
+           tq_part_of(p, b)->kind == TQ_PART_TILE &&
+           tq_forms_agree(p->arrays[x].form, p->arrays[y].form) &&
            tq_type_equal(tq_array_type(p, x), tq_array_type(p, y));
 }
 
@@ -132,9 +133,7 @@ static int64_t most_samples(const tq_phased_plan *p)
 
 static size_t scratch_size_of(const tq_phased_plan *p, int array)
 {
-    return round_up(
-        (size_t)(p->arrays[array].count * most_samples(p)) *
-        sizeof(float));
+    return round_up(p->arrays[array].size * (size_t)most_samples(p));
 }
 
 /** First place in the worker's scratch that is free while the array lives. `placed` is in order of
@@ -206,9 +205,7 @@ static int slot_of(tq_phased_plan *p, int array)
     if (a->form == TQ_FORM_PLAIN)
         return a->value;
     if (a->slot < 0)
-        a->slot = add_slot(p->plan->engine,
-                           (size_t)(a->count * p->batch) *
-                               sizeof(float));
+        a->slot = add_slot(p->plan->engine, a->size * (size_t)p->batch);
     return a->slot;
 }
 
@@ -260,7 +257,7 @@ static tq_operand operand_of(tq_phased_plan *p, int array, size_t buffer_size)
     if (array < 0)
         return (tq_operand){ .place = TQ_OPERAND_NONE };
     const tq_array *a = &p->arrays[array];
-    tq_operand o = { .stride = a->count };
+    tq_operand o = { .stride = a->size, .element = tq_form_element(a->form) };
     if (is_in_slot(p, array)) {
         o.place = TQ_OPERAND_SLOT;
         o.slot = slot_of(p, array);
@@ -274,6 +271,14 @@ static tq_operand operand_of(tq_phased_plan *p, int array, size_t buffer_size)
     return o;
 }
 
+static bool has_array(const tq_phased_plan *p, int slot)
+{
+    bool any = false;
+    for (int form = 0; form < TQ_N_FORMS; form++)
+        any = any || p->array_of[form][slot] >= 0;
+    return any;
+}
+
 /** Slots of inputs and outputs that are no batch arrays of this part. */
 static void note_small(const tq_phased_plan *p, const tq_item *item, uses *u)
 {
@@ -283,8 +288,7 @@ static void note_small(const tq_phased_plan *p, const tq_item *item, uses *u)
     for (int i = 0; i < unit->run.n_in; i++)
         if (!(reads >> i & 1) && unit->in[i] >= 0 &&
             p->plan->engine->slots[unit->in[i]].place != TQ_PLACE_NOWHERE &&
-            p->array_of[TQ_FORM_PLAIN][unit->in[i]] < 0 &&
-            p->array_of[TQ_FORM_BLOCKED][unit->in[i]] < 0)
+            !has_array(p, unit->in[i]))
             read_slot(u, unit->in[i]);
     for (int i = 0; i < unit->run.n_out; i++)
         if (!(writes >> i & 1) && unit->out[i] >= 0 && sums(p, item))
@@ -335,7 +339,7 @@ static void shape_stage(const tq_phased_plan *p, const tq_item *item, int n_arra
 {
     const int array = shape_of(p, item);
     const tq_type *type = tq_array_type(p, array);
-    const bool is_blocked = p->arrays[array].form == TQ_FORM_BLOCKED;
+    const bool is_blocked = p->arrays[array].form != TQ_FORM_PLAIN;
     s->is_tiles = true;
     s->block = is_blocked ? tq_block_size() : 1;
     s->n_channels = is_blocked ? type->dims[1] : 0;
@@ -388,9 +392,7 @@ static void describe_stage(const tq_phased_plan *p, const tq_item_list *list, in
     for (int i = begin; i < end; i++) {
         const tq_item *item = &p->items[list->items[i]];
         const tq_unit *unit = &p->units[item->unit];
-        const char *name = unit->sharded->op || !unit->run.attrs
-                               ? unit->sharded->op ? unit->sharded->op : "layout"
-                               : tq_node_op_name(unit->node);
+        const char *name = unit->is_conversion ? "(layout)" : tq_node_op_name(unit->node);
         s->operators =
             tq_arena_printf(engine->arena, "%s%s%s", s->operators, i == begin ? "" : " ", name);
         s->node = unit->node;

@@ -4,6 +4,11 @@
 
 #include <string.h>
 
+static int at_least(int a, int b)
+{
+    return a > b ? a : b;
+}
+
 /* ---- growing lists ----------------------------------------------------------------------------
  */
 
@@ -21,7 +26,8 @@ int tq_phased_add_array(tq_phased_plan *p, int value, tq_form form, int maker, i
 {
     const tq_array array = { .value = value,
                              .form = form,
-                             .count = tq_form_count(&slot_of(p, value)->tensor.type, form),
+                             .size = (size_t)tq_form_count(&slot_of(p, value)->tensor.type, form) *
+                                     tq_form_element(form),
                              .maker = maker,
                              .phase = phase,
                              .last_use = -1,
@@ -162,11 +168,11 @@ static bool mark_blocked(tq_phased_plan *p, const tq_unit *u)
         const bool is_tile = part->kind == TQ_PART_TILE;
         for (int i = 0; i < u->run.n_in; i++)
             if (u->ports.reads[k] >> i & 1 &&
-                (is_tile ? !part->any_form : u->ports.in[i] == TQ_FORM_BLOCKED))
+                (is_tile ? !part->any_form : u->ports.in[i] != TQ_FORM_PLAIN))
                 p->is_blocked[class_of(p, u->in[i])] = true, any |= !is_tile;
         for (int i = 0; i < u->run.n_out; i++)
             if (u->ports.writes[k] >> i & 1 &&
-                (is_tile ? !part->any_form : u->ports.out[i] == TQ_FORM_BLOCKED))
+                (is_tile ? !part->any_form : u->ports.out[i] != TQ_FORM_PLAIN))
                 p->is_blocked[class_of(p, u->out[i])] = true, any |= !is_tile;
     }
     return any;
@@ -205,15 +211,28 @@ static int any_array(tq_phased_plan *p, int slot)
                tq_phased_add_array(p, slot, TQ_FORM_PLAIN, -1, p->ready[slot]);
 }
 
-/** An item that brings `array` into the other form, in `phase`. */
-static tq_status convert(tq_phased_plan *p, int array, int phase, int *out_array)
+/** The array is read in `phase`; so is what it is a mere conversion of. */
+static void touch(tq_phased_plan *p, int array, int phase)
+{
+    for (int a = array; a >= 0;) {
+        const int maker = p->arrays[a].maker;
+        p->arrays[a].last_use = at_least(p->arrays[a].last_use, phase);
+        a = maker >= 0 && p->units[p->items[maker].unit].is_conversion &&
+                    tq_part_of(p, &p->items[maker])->kind == TQ_PART_TILE
+                ? p->items[maker].in[0]
+                : -1;
+    }
+}
+
+/** An item that brings `array` into another form, in `phase`. */
+static tq_status convert(tq_phased_plan *p, int array, tq_form to, int phase, int *out_array)
 {
     const int slot = p->arrays[array].value;
-    const tq_form from = p->arrays[array].form;
-    tq_unit u = { .node = tq_value_producer(slot_of(p, slot)->value) };
+    tq_unit u = { .node = tq_value_producer(slot_of(p, slot)->value), .is_conversion = true };
     if (!u.node)
         u.node = tq_value_consumer(slot_of(p, slot)->value, 0);
-    TQ_TRY(tq_convert_prepare(tq_array_type(p, array), from, &u.ports, &u.sharded, &u.state));
+    TQ_TRY(tq_convert_prepare(tq_array_type(p, array), p->arrays[array].form, to, &u.ports,
+                              &u.sharded, &u.state));
     u.in = TQ_NEW(p->plan->engine->arena, int);
     u.out = TQ_NEW(p->plan->engine->arena, int);
     u.in[0] = u.out[0] = slot;
@@ -222,29 +241,31 @@ static tq_status convert(tq_phased_plan *p, int array, int phase, int *out_array
     u.run.out = TQ_NEW(p->plan->engine->arena, void *);
     TQ_PUSH(p->plan->scratch, p->units, p->n_units, p->units_capacity, u);
     const int item = tq_phased_add_item(p, p->n_units - 1, 0, phase);
-    const tq_form to = from == TQ_FORM_PLAIN ? TQ_FORM_BLOCKED : TQ_FORM_PLAIN;
     *out_array = p->array_of[to][slot] = tq_phased_add_array(p, slot, to, item, phase);
     p->items[item].in[0] = array;
     p->items[item].out[0] = *out_array;
-    p->arrays[array].last_use =
-        phase > p->arrays[array].last_use ? phase : p->arrays[array].last_use;
+    touch(p, array, phase);
     return TQ_OK;
 }
 
+/** The value's array in this form, made from the nearest one: plain and bf16 meet in blocks of f32.
+ */
 static tq_status need_array(tq_phased_plan *p, int slot, tq_form form, int phase, int *out_array)
 {
     const int some = any_array(p, slot);
     *out_array = p->array_of[form][slot];
-    return *out_array >= 0 ? TQ_OK : convert(p, some, phase, out_array);
+    if (*out_array >= 0)
+        return TQ_OK;
+    int from = p->array_of[TQ_FORM_BLOCKED][slot];
+    if (form == TQ_FORM_BLOCKED)
+        from = p->array_of[TQ_FORM_HALF][slot] >= 0 ? p->array_of[TQ_FORM_HALF][slot] : some;
+    else if (from < 0)
+        TQ_TRY(convert(p, some, TQ_FORM_BLOCKED, phase, &from));
+    return convert(p, from, form, phase, out_array);
 }
 
 /* ---- phases -------------------------------------------------------------------------------------
  */
-
-static int at_least(int a, int b)
-{
-    return a > b ? a : b;
-}
 
 /** The first phase in which all is there that the part reads. */
 static int first_phase(tq_phased_plan *p, const tq_unit *u, int k)
@@ -283,7 +304,7 @@ static tq_status place_part(tq_phased_plan *p, int unit, int k)
         if (arrays[i] < 0)
             continue;
         tq_array *a = &p->arrays[arrays[i]];
-        a->last_use = at_least(a->last_use, phase);
+        touch(p, arrays[i], phase);
         a->for_batch = a->for_batch || (a->phase == phase &&
                                         tq_part_of(p, &p->items[index])->kind == TQ_PART_BATCH);
     }
@@ -323,9 +344,10 @@ static tq_status place_unit(tq_phased_plan *p, int unit)
 static tq_status need_whole(tq_phased_plan *p, int slot, int *out_after)
 {
     int array = p->array_of[TQ_FORM_PLAIN][slot];
-    if (array < 0 && p->array_of[TQ_FORM_BLOCKED][slot] >= 0) {
-        const int blocked = p->array_of[TQ_FORM_BLOCKED][slot];
-        TQ_TRY(convert(p, blocked, p->arrays[blocked].phase, &array));
+    for (int form = TQ_FORM_BLOCKED; array < 0 && form < TQ_N_FORMS; form++) {
+        const int made = p->array_of[form][slot];
+        if (made >= 0)
+            TQ_TRY(need_array(p, slot, TQ_FORM_PLAIN, p->arrays[made].phase, &array));
     }
     if (array >= 0 && p->arrays[array].maker >= 0) {
         p->arrays[array].for_whole = true;

@@ -130,15 +130,14 @@ typedef struct at {
     char *scratch;
 } at;
 
-/** The operand's first float of data point `sample` of the shard. */
-static float *data_of(const at *a, const tq_operand *o, int64_t sample)
+/** The operand's first byte of data point `sample` of the shard. */
+static char *data_of(const at *a, const tq_operand *o, int64_t sample)
 {
     switch (o->place) {
     case TQ_OPERAND_SLOT:
-        return (float *)(void *)slot_data(a->job->engine, o->slot) +
-               (a->begin + sample) * o->stride;
+        return slot_data(a->job->engine, o->slot) + (size_t)(a->begin + sample) * o->stride;
     case TQ_OPERAND_SCRATCH:
-        return (float *)(void *)(a->scratch + o->offset) + sample * o->stride;
+        return a->scratch + o->offset + (size_t)sample * o->stride;
     case TQ_OPERAND_BUFFER:
     case TQ_OPERAND_NONE:
         break;
@@ -158,9 +157,9 @@ static void run_samples(const at *a, const tq_work *w)
     const float *in[TQ_OP_MAX_NAMES];
     float *out[TQ_OP_MAX_NAMES];
     for (int i = 0; i < w->run.n_in; i++)
-        in[i] = data_of(a, &w->in[i], 0);
+        in[i] = (const float *)(const void *)data_of(a, &w->in[i], 0);
     for (int i = 0; i < w->run.n_out; i++)
-        out[i] = data_of(a, &w->out[i], 0);
+        out[i] = (float *)(void *)data_of(a, &w->out[i], 0);
     w->part->sample(w->state, &(tq_shard){ .index = a->shard,
                                            .begin = a->begin,
                                            .n = a->n,
@@ -171,7 +170,7 @@ static void run_samples(const at *a, const tq_work *w)
                                            .scratch = a->scratch + a->job->phase->buffers_offset });
 }
 
-/** Where a tile lies: `offset` floats from the start of its data point. */
+/** Where a tile lies: `offset` elements from the start of its data point. */
 typedef struct spot {
     int64_t sample, block, offset, n;
     uint64_t index;
@@ -181,8 +180,8 @@ static float *tile_data(const at *a, const tq_operand *o, const spot *s)
 {
     if (o->place == TQ_OPERAND_BUFFER)
         return (float *)(void *)(a->scratch + a->job->phase->buffers_offset + o->offset);
-    float *data = data_of(a, o, s->sample);
-    return data ? data + s->offset : NULL;
+    char *data = data_of(a, o, s->sample);
+    return data ? (float *)(void *)(data + (size_t)s->offset * o->element) : NULL;
 }
 
 static void clear_missing(float *x, int64_t n, int64_t block, int n_channels)

@@ -146,6 +146,7 @@ void tq_plan_bind(const tq_plan *p, const tq_node *node, tq_op_run *out_run, int
         .registry = tq_graph_registry(engine->graph),
         .pool = engine->options.reference_only ? NULL : engine->options.pool,
         .n_shards = engine->options.n_shards,
+        .bf16 = engine->options.bf16,
     };
 }
 

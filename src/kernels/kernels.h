@@ -121,20 +121,25 @@ tq_status tq_layer_move_create(tq_layer **out_layer);
 typedef enum tq_form {
     TQ_FORM_PLAIN,   /* as ONNX lays it out */
     TQ_FORM_BLOCKED, /* [n][blocks of channels][pixels][channels of a block], zeros past the last */
+    TQ_FORM_HALF,    /* the same in bf16 */
     TQ_N_FORMS
 } tq_form;
 
 /** Channels of a block: what fills a register, and what oneDNN's convolutions like on this CPU; 0:
  *  nothing runs shard by shard here. */
 int tq_block_size(void);
-/** Floats of one data point of a value [n, c, ...]. */
+/** Elements of one data point of a value [n, c, ...], and bytes of an element. */
 int64_t tq_form_count(const tq_type *type, tq_form form);
+static inline size_t tq_form_element(tq_form form)
+{
+    return form == TQ_FORM_HALF ? sizeof(uint16_t) : sizeof(float);
+}
 
 /** A run of elements of one data point, small enough for the nearest cache: pixels of one block of
  *  channels, or any n elements of the plain form. Arrays by number of the operator's input and
- *  output; NULL where that is no batch array. */
+ *  output; NULL where that is no batch array. bf16 comes as uint16_t behind the pointer. */
 typedef struct tq_tile {
-    int64_t n;      /* floats: pixels x block size, or elements */
+    int64_t n;      /* elements: pixels x block size, or of the plain form */
     int64_t block;  /* which block of channels; 0 in the plain form */
     int width;      /* channels of a block; 1 in the plain form */
     int n_channels; /* of the block that exist; 0 in the plain form */
@@ -218,8 +223,9 @@ typedef struct tq_sharded {
 tq_status tq_sharded_prepare(const tq_op *op, const tq_op_run *shapes, tq_ports *out_ports,
                              const tq_sharded **out_sharded, void **out_state);
 
-/** A SAMPLE part that brings a value from one form to the other, input 0 to output 0. */
-tq_status tq_convert_prepare(const tq_type *type, tq_form from, tq_ports *out_ports,
+/** A part that brings a value from one form to another, input 0 to output 0: on samples between
+ * plain and blocked, on tiles between f32 and bf16; there is none between plain and bf16. */
+tq_status tq_convert_prepare(const tq_type *type, tq_form from, tq_form to, tq_ports *out_ports,
                              const tq_sharded **out_sharded, void **out_state);
 
 /** A loop of nothing but arithmetic, to find what a unit of the CPU does at most. */

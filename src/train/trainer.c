@@ -355,6 +355,18 @@ static void resolve_params(trainer *t)
     p->pact_decay = p->pact_decay >= 0.0 ? p->pact_decay : d->pact_decay;
 }
 
+static tq_status check_compute(const char *compute)
+{
+    if (!compute || !strcmp(compute, "f32"))
+        return TQ_OK;
+    if (strcmp(compute, "bf16") != 0)
+        return tq_fail(TQ_ERR_VALUE, "unknown arithmetic '%s'; expected f32 or bf16", compute);
+    if (!(tq_cpu_flags() & TQ_CPU_AVX512BF16))
+        return tq_fail(TQ_ERR_UNSUPPORTED,
+                       "this CPU has no AVX512-BF16, which bf16 needs; compute in f32");
+    return TQ_OK;
+}
+
 static tq_status check_options(trainer *t)
 {
     const tq_train_options *o = t->options;
@@ -369,6 +381,7 @@ static tq_status check_options(trainer *t)
                        (long long)o->epochs);
     if (strcmp(bn, "train") && strcmp(bn, "freeze"))
         return tq_fail(TQ_ERR_VALUE, "unknown batch norm mode '%s'; expected train or freeze", bn);
+    TQ_TRY(check_compute(o->compute));
     if (tq_graph_stage(t->graph) == TQ_STAGE_TRUE)
         return tq_fail(TQ_ERR_STATE, "a true-quantised network cannot be trained");
     const tq_entry *loss, *optimizer;
@@ -382,6 +395,7 @@ static tq_status check_options(trainer *t)
                                          .label_smoothing = o->label_smoothing,
                                          .bn_train = t->bn_train,
                                          .n_shards = o->n_shards,
+                                         .bf16 = o->compute && !strcmp(o->compute, "bf16"),
                                          .profile = o->profile,
                                          .edit = o->edit };
     resolve_params(t);
@@ -439,7 +453,8 @@ static void describe(trainer *t)
         "model=%08x\ndata=%s, %lld points\npreset=%s\nloss=%s\ntarget=%s\nlabel_smoothing=%.17g\n"
         "optimizer=%s\nlr=%.17g\nmomentum=%.17g\nnesterov=%d\nweight_decay=%.17g\n"
         "pact_decay=%.17g\nbeta1=%.17g\nbeta2=%.17g\nepsilon=%.17g\nschedule=%s\n"
-        "warmup_epochs=%.17g\nepochs=%lld\nbatch=%lld\nshards=%d\nbn=%s\ncontrollers=%s\n"
+        "warmup_epochs=%.17g\nepochs=%lld\nbatch=%lld\nshards=%d\nbn=%s\ncompute=%s\ncontrollers=%"
+        "s\n"
         "editors=%s\n"
         "seed=%llu\n",
         t->model_crc, o->train->driver->entry.name, (long long)o->train->n,
@@ -448,7 +463,8 @@ static void describe(trainer *t)
         p->momentum, p->nesterov, p->weight_decay, p->pact_decay, p->beta1, p->beta2, p->epsilon,
         o->schedule ? o->schedule : "constant", o->warmup_epochs, (long long)o->epochs,
         (long long)o->batch, o->n_shards > 0 ? o->n_shards : 16, t->bn_train ? "train" : "freeze",
-        tq_controls_text(&t->controls, t->arena), editors_text(t), (unsigned long long)o->seed);
+        t->building.bf16 ? "bf16" : "f32", tq_controls_text(&t->controls, t->arena),
+        editors_text(t), (unsigned long long)o->seed);
 }
 
 static tq_status hash_model(trainer *t)

@@ -112,40 +112,117 @@ TEST(the_largest_pixel_wins_and_NaN_before_it)
     }
 }
 
+/** To the nearest bf16, by arithmetic: 8 bits of significand, half to even. */
+static float rounded(float x)
+{
+    int exponent;
+    const double m = frexp((double)x, &exponent);
+    return (float)ldexp(nearbyint(ldexp(m, 8)), exponent - 8);
+}
+
+static float from_bits(uint32_t bits)
+{
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+TEST(bf16_is_the_nearest)
+{
+    data d;
+    int i = 0;
+    for (const tq_blocks *l; (l = next(&i, &d));) {
+        uint16_t half[MOST];
+        float back[MOST];
+        d.a[0] = 1.00390625f; /* ties, down and up to even */
+        d.a[1] = 1.01171875f;
+        d.a[2] = -0.0f;
+        d.a[3] = (float)INFINITY;
+        d.a[4] = from_bits(0x7f800001); /* NaN, none of whose bits is kept */
+        d.a[5] = from_bits(0x7f7fffff); /* to infinity */
+        l->to_half(MOST, d.a, half);
+        l->from_half(MOST, half, back);
+        CHECK(back[0] == 1.0f && back[1] == 1.015625f && signbit(back[2]) && back[2] == 0.0f);
+        CHECK(isinf(back[3]) && isnan(back[4]) && isinf(back[5]));
+        for (int k = 6; k < MOST; k++)
+            CHECK(back[k] == rounded(d.a[k]));
+    }
+}
+
+TEST(pairs_of_rows_are_interleaved)
+{
+    data d;
+    int v = 0;
+    for (const tq_blocks *l; (l = next(&v, &d));) {
+        const int b = l->block, stride = b + 5;
+        uint16_t half[TQ_MAX_BLOCK * TQ_MAX_BLOCK];
+        float back[TQ_MAX_BLOCK * TQ_MAX_BLOCK];
+        l->pair_rows(d.a, stride, half);
+        l->from_half(b * b, half, back);
+        for (int row = 0; row < b; row++)
+            for (int c = 0; c < b; c++)
+                CHECK(back[row / 2 * 2 * b + 2 * c + row % 2] == rounded(d.a[row * stride + c]));
+    }
+}
+
 /** The sum of outer products of x channel and y channel over the rows of two data points. */
 static double by_hand(const tq_outer_job *j, int block, int x_channel, int y_block, int y_channel)
 {
+    const float *x = j->x, *y = j->y;
     double sum = 0.0;
     for (int s = 0; s < j->n_samples; s++)
         for (int r = 0; r < j->n_rows; r++)
             for (int64_t p = 0; p < j->rows[r].n; p++)
-                sum += (double)j->x[s * j->x_sample + j->rows[r].x + p * j->x_step + x_channel] *
-                       (double)j->y[s * j->y_sample + j->rows[r].y + y_block * j->y_block +
-                                    p * block + y_channel];
+                sum += (double)x[s * j->x_sample + j->rows[r].x + p * j->x_step + x_channel] *
+                       (double)y[s * j->y_sample + j->rows[r].y + y_block * j->y_block + p * block +
+                                 y_channel];
     return sum;
+}
+
+/** Every tile of the job, on f32 or on the same in bf16, to which two earlier sums are added. */
+static void check_outer(const tq_outer *o, const tq_outer_job *reals, const tq_outer_job *job,
+                        bool is_half)
+{
+    const int b = o->block;
+    for (int n_blocks = 1; n_blocks <= TQ_OUTER_BLOCKS; n_blocks++)
+        for (int first = 0; first < b; first += o->n_x) {
+            float sums[8 * TQ_OUTER_BLOCKS * TQ_MAX_BLOCK];
+            (is_half ? o->run_half : o->run)(job, first, n_blocks, sums);
+            for (int i = 0; i < o->n_x * n_blocks * b; i++)
+                CHECK_NEAR((double)sums[i],
+                           by_hand(reals, b, first + i / (n_blocks * b), i / b % n_blocks, i % b) +
+                               (double)job->more[0][i] + (double)job->more[1][i],
+                           1e-5);
+        }
 }
 
 TEST(outer_products_of_every_set)
 {
-    static float x[8192], y[8192];
-    fill(8192, 6, x);
-    fill(8192, 7, y);
+    static float x[8192], y[8192], more[2][8 * TQ_OUTER_BLOCKS * TQ_MAX_BLOCK];
+    static uint16_t half_x[8192], half_y[8192];
+    fill(8 * TQ_OUTER_BLOCKS * TQ_MAX_BLOCK, 8, more[0]);
+    fill(8 * TQ_OUTER_BLOCKS * TQ_MAX_BLOCK, 9, more[1]);
     for (int v = 0; tq_outer_variants[v]; v++) {
         const tq_outer *o = tq_outer_variants[v];
         if (!check_cpu_has(o->needs, o->name))
             continue;
+        fill(8192, 6, x);
+        fill(8192, 7, y);
         const int b = o->block;
-        const tq_outer_row rows[] = { { 0, 0, 5 }, { 13 * b, 7 * b, 0 }, { 20 * b, 9 * b, 3 } };
-        const tq_outer_job job = { x, y, 50 * b, 40 * b, 14 * b, 2 * b, rows, 3, 2 };
-        for (int n_blocks = 1; n_blocks <= TQ_OUTER_BLOCKS; n_blocks++)
-            for (int first = 0; first < b; first += o->n_x) {
-                float sums[8 * TQ_OUTER_BLOCKS * TQ_MAX_BLOCK];
-                o->run(&job, first, n_blocks, sums);
-                for (int i = 0; i < o->n_x * n_blocks * b; i++)
-                    CHECK_NEAR(
-                        (double)sums[i],
-                        by_hand(&job, b, first + i / (n_blocks * b), i / b % n_blocks, i % b),
-                        1e-5);
-            }
+        const tq_outer_row rows[] = { { 0, 0, 5 }, { 13 * b, 7 * b, 0 }, { 20 * b, 9 * b, 4 } };
+        tq_outer_job job = {
+            x, y, 50 * b, 40 * b, 14 * b, 2 * b, rows, 3, 2, 2, { more[0], more[1] }
+        };
+        check_outer(o, &job, &job, false);
+        tq_blocks_best()->to_half(8192, x, half_x);
+        tq_blocks_best()->to_half(8192, y, half_y);
+        tq_blocks_best()->from_half(8192, half_x, x);
+        tq_blocks_best()->from_half(8192, half_y, y);
+        tq_outer_job half = job;
+        half.x = half_x;
+        half.y = half_y;
+        check_outer(o, &job, &half, true);
+        job.x_step = half.x_step = b;
+        check_outer(o, &job, &half, true);
     }
 }

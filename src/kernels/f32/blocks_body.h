@@ -99,6 +99,36 @@ static void max_pixel(int64_t n_taps, const float *const *taps, float *restrict 
     y[c] = best[c];
 }
 
+static void to_half(int64_t n, const float *restrict x, uint16_t *restrict y)
+{
+    const uint32_t *bits = (const uint32_t *)(const void *)x;
+    for (int64_t i = 0; i < n; i++) {
+        const uint32_t b = bits[i], rounded = b + 0x7fff + (b >> 16 & 1);
+        y[i] = (uint16_t)((b & 0x7fffffff) > 0x7f800000 ? b >> 16 | 0x40 : rounded >> 16);
+    }
+}
+
+static void from_half(int64_t n, const uint16_t *restrict x, float *restrict y)
+{
+    uint32_t *bits = (uint32_t *)(void *)y;
+    for (int64_t i = 0; i < n; i++)
+        bits[i] = (uint32_t)x[i] << 16;
+}
+
+static void pair_rows(const float *x, int64_t x_stride, uint16_t *restrict y)
+{
+    for (int i = 0; i < B; i += 2, y += 2 * B) {
+        uint16_t rows[2][B];
+        to_half(B, x + i * x_stride, rows[0]);
+        to_half(B, x + (i + 1) * x_stride, rows[1]);
+        EACH_CHANNEL
+        {
+            y[2 * c] = rows[0][c];
+            y[2 * c + 1] = rows[1][c];
+        }
+    }
+}
+
 /* ---- transposing --------------------------------------------------------------------------- */
 
 typedef float lanes __attribute__((vector_size(4 * B)));
@@ -171,6 +201,9 @@ const tq_blocks TQ_BLOCKS_SET = {
     .sum = sum,
     .sums = sums,
     .max_pixel = max_pixel,
+    .to_half = to_half,
+    .from_half = from_half,
+    .pair_rows = pair_rows,
     .transpose = transpose,
     .gather = gather,
     .scatter = scatter,

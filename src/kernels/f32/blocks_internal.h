@@ -28,6 +28,11 @@ typedef struct tq_blocks {
     void (*sums)(int64_t n, const float *a, const float *b, double *sums);
     /** Largest of n_taps pixels, NaN before numbers. */
     void (*max_pixel)(int64_t n_taps, const float *const *taps, float *y);
+    /** n elements to bf16, half to even, NaN stays one; and back. */
+    void (*to_half)(int64_t n, const float *x, uint16_t *y);
+    void (*from_half)(int64_t n, const uint16_t *x, float *y);
+    /** block x block elements to bf16: y[i / 2][c][i % 2] = x[i][c]; rows x_stride apart. */
+    void (*pair_rows)(const float *x, int64_t x_stride, uint16_t *y);
     /** y[c][i] = x[i][c] for block x block elements; rows x_stride and y_stride apart. */
     void (*transpose)(const float *x, int64_t x_stride, float *y, int64_t y_stride);
     /** Plain planes, `plane` floats apart, to n pixels of a block, and back; `n_channels` exist. */

@@ -22,6 +22,8 @@ enum { TQ_N_CONV_OPERATORS = 6 };
 /** Geometry of f32 1d and 2d convolutions with elements; false: this is not a case for oneDNN. */
 bool tq_conv_shape_read(const tq_conv_operator *op, const tq_op_run *shapes,
                         tq_conv_shape *out_shape);
+/** A dense convolution of whole blocks, on a CPU that multiplies bf16. */
+bool tq_conv_takes_half(const tq_conv_shape *shape);
 /** Is there a bias, and does the product add it itself? */
 bool tq_conv_has_bias(const tq_conv_operator *op, const tq_op_run *shapes);
 

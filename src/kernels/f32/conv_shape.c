@@ -95,6 +95,12 @@ bool tq_conv_shape_read(const tq_conv_operator *op, const tq_op_run *run, tq_con
                              : read_conv(run->attrs, types, out_shape);
 }
 
+bool tq_conv_takes_half(const tq_conv_shape *shape)
+{
+    return shape->groups == 1 && shape->ic >= tq_block_size() &&
+           (tq_cpu_flags() & TQ_CPU_AVX512BF16);
+}
+
 bool tq_conv_has_bias(const tq_conv_operator *op, const tq_op_run *run)
 {
     return op->has_bias && run->n_in > 2 && run->in_types[2];

@@ -34,7 +34,7 @@ typedef struct tq_conv_options {
     tq_conv_role computes;        /* DST: forward; SRC, WEIGHT: the gradients */
     bool has_bias;                /* forward only */
     bool weight_const;            /* pack the weight at the first run only */
-    tq_form forms[TQ_CONV_ROLES]; /* of the caller's src and dst */
+    tq_form forms[TQ_CONV_ROLES]; /* of the caller's src and dst: bf16 both or none */
     tq_pool *pool;
     int n_shards;
 } tq_conv_options;
@@ -63,8 +63,9 @@ tq_status tq_dnnl_plan_init(tq_dnnl_plan *plan, dnnl_engine_t engine, dnnl_primi
                             const tq_conv_shape *shape, const tq_conv_options *options, int64_t n,
                             const dnnl_memory_desc_t *weight);
 void tq_dnnl_plan_reset(tq_dnnl_plan *plan);
-/** The forms that suit the product best, src and dst. */
-tq_status tq_dnnl_prefer(const tq_conv_shape *shape, tq_conv_role computes,
+/** The forms that suit the product best, src and dst. is_half: TQ_ERR_UNSUPPORTED unless both are
+ *  bf16. */
+tq_status tq_dnnl_prefer(const tq_conv_shape *shape, tq_conv_role computes, bool is_half,
                          tq_form out_forms[TQ_CONV_ROLES]);
 
 /* ---- weights (dnnl_pack.c) ---------------------------------------------------------------------
@@ -77,8 +78,8 @@ typedef struct tq_pack tq_pack;
 tq_status tq_pack_create(const dnnl_memory_desc_t *plain, const dnnl_memory_desc_t *blocked,
                          tq_pack **out_pack);
 void tq_pack_destroy(tq_pack *pack);
-/** To blocks, which have zeros where there are no elements, and back. */
-void tq_pack_run(const tq_pack *pack, tq_pool *pool, const float *plain, float *blocked);
+/** To blocks of f32 or bf16, which have zeros where there are no elements, and back from f32. */
+void tq_pack_run(const tq_pack *pack, tq_pool *pool, const float *plain, void *blocked);
 void tq_unpack_run(const tq_pack *pack, tq_pool *pool, const float *blocked, float *plain);
 
 /* ---- all shards (dnnl_conv.c) -------------------------------------------------------------------

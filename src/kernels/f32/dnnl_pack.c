@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_AXES = 5, MAX_INNER = 4096 };
+enum { MAX_AXES = 5, MAX_INNER = 1024 };
 
 /** Blocks of squares of the registers' width are moved row by row, or transposed. */
 typedef enum way { ANY, ROWS, TRANSPOSED } way;
@@ -19,7 +19,8 @@ struct tq_pack {
     int64_t n_blocks[MAX_AXES], block[MAX_AXES], strides[MAX_AXES];
     struct inner *inner;
     way way;
-    int64_t row; /* floats between rows of a square in ONNX's layout */
+    bool is_half; /* the blocks are bf16 */
+    int64_t row;  /* floats between rows of a square in ONNX's layout */
     const tq_blocks *blocks;
 };
 
@@ -44,13 +45,14 @@ static void find_inner(const tq_pack *p, const dnnl_blocking_desc_t *b, int t, s
     }
 }
 
-/** Is element (a, b) of every block, b fastest, at a * row + b (or b * row + a, transposed)? */
+/** Is element (a, b) of every block, b fastest, at a * row + b (or b * row + a, transposed)? In
+ * bf16 rows come in pairs: b counts from 0 for both, a's last bit fastest. */
 static bool is_square(const tq_pack *p, int64_t row, bool is_transposed)
 {
-    const int width = p->blocks->block;
+    const int width = p->blocks->block, pair = p->is_half ? 2 : 1;
     bool same = p->n_inner == width * width;
     for (int t = 0; same && t < p->n_inner; t++) {
-        const int64_t a = t / width, b = t % width;
+        const int64_t a = t / (pair * width) * pair + t % pair, b = t / pair % width;
         same = p->inner[t].plain == (is_transposed ? b * row + a : a * row + b);
     }
     return same;
@@ -59,9 +61,10 @@ static bool is_square(const tq_pack *p, int64_t row, bool is_transposed)
 static void find_way(tq_pack *p)
 {
     p->blocks = tq_blocks_best();
-    if (!p->blocks || p->n_inner <= p->blocks->block)
+    if (!p->blocks || p->n_inner <= 2 * p->blocks->block)
         return;
-    const int64_t next = p->inner[1].plain, below = p->inner[p->blocks->block].plain;
+    const int next_a = p->is_half ? 1 : p->blocks->block, next_b = p->is_half ? 2 : 1;
+    const int64_t next = p->inner[next_b].plain, below = p->inner[next_a].plain;
     if (is_square(p, below, false)) {
         p->way = ROWS;
         p->row = below;
@@ -75,6 +78,7 @@ static bool fill(tq_pack *p, const dnnl_memory_desc_t *plain, const dnnl_memory_
 {
     const dnnl_blocking_desc_t *b = &blocked->format_desc.blocking;
     p->n_axes = blocked->ndims;
+    p->is_half = blocked->data_type == dnnl_bf16;
     p->n_inner = 1;
     for (int d = 0; d < p->n_axes; d++)
         p->block[d] = 1;
@@ -103,7 +107,7 @@ tq_status tq_pack_create(const dnnl_memory_desc_t *plain, const dnnl_memory_desc
     if (dnnl_memory_desc_equal(plain, blocked))
         return TQ_OK;
     if (blocked->format_kind != dnnl_blocked || blocked->ndims > MAX_AXES ||
-        blocked->data_type != dnnl_f32)
+        (blocked->data_type != dnnl_f32 && blocked->data_type != dnnl_bf16))
         return tq_fail(TQ_ERR_UNSUPPORTED, "onednn wants weights in a layout without blocks");
     tq_pack *p = tq_allocate(sizeof *p);
     if (!p || !fill(p, plain, blocked)) {
@@ -128,6 +132,7 @@ typedef struct job {
     const tq_pack *p;
     const float *from;
     float *to;
+    uint16_t *half; /* instead of `to` */
     bool is_back;
 } job;
 
@@ -160,6 +165,38 @@ static void move_whole(const job *j, int64_t plain, int64_t blocked)
             to[t] = from[p->inner[t].plain];
 }
 
+/** The elements of one block that exist. */
+static void move_some(const job *j, const int64_t *first, int64_t plain, int64_t blocked)
+{
+    const tq_pack *p = j->p;
+    for (int t = 0; t < p->n_inner; t++) {
+        const bool is_there = exists(p, first, t);
+        if (!j->is_back)
+            j->to[blocked + t] = is_there ? j->from[plain + p->inner[t].plain] : 0.0f;
+        else if (is_there)
+            j->to[plain + p->inner[t].plain] = j->from[blocked + t];
+    }
+}
+
+/** A block of bf16. */
+static void round_block(const job *j, const int64_t *first, bool is_whole, int64_t plain,
+                        uint16_t *half)
+{
+    const tq_pack *p = j->p;
+    const int width = p->blocks->block;
+    float block[MAX_INNER];
+    const job here = { .p = p, .from = j->from, .to = block };
+    if (is_whole && p->way == ROWS) {
+        p->blocks->pair_rows(j->from + plain, p->row, half);
+    } else if (is_whole && p->way == TRANSPOSED) {
+        p->blocks->transpose(j->from + plain, p->row, block, width);
+        p->blocks->pair_rows(block, width, half);
+    } else {
+        move_some(&here, first, plain, 0);
+        p->blocks->to_half(p->n_inner, block, half);
+    }
+}
+
 static void move_block(const job *j, const int64_t *at)
 {
     const tq_pack *p = j->p;
@@ -171,16 +208,12 @@ static void move_block(const job *j, const int64_t *at)
         blocked += at[d] * p->strides[d];
         is_whole &= first[d] + p->block[d] <= p->dims[d];
     }
-    if (is_whole)
+    if (j->half)
+        round_block(j, first, is_whole, plain, j->half + blocked);
+    else if (is_whole)
         move_whole(j, plain, blocked);
     else
-        for (int t = 0; t < p->n_inner; t++) {
-            const bool is_there = exists(p, first, t);
-            if (!j->is_back)
-                j->to[blocked + t] = is_there ? j->from[plain + p->inner[t].plain] : 0.0f;
-            else if (is_there)
-                j->to[plain + p->inner[t].plain] = j->from[blocked + t];
-        }
+        move_some(j, first, plain, blocked);
 }
 
 /** All blocks with the same place on the first two axes. */
@@ -198,9 +231,13 @@ static void move_piece(void *context, int64_t piece, int worker)
     } while (d > 1);
 }
 
-void tq_pack_run(const tq_pack *pack, tq_pool *pool, const float *plain, float *blocked)
+void tq_pack_run(const tq_pack *pack, tq_pool *pool, const float *plain, void *blocked)
 {
-    job j = { .p = pack, .from = plain, .to = blocked };
+    job j = { .p = pack, .from = plain };
+    if (pack->is_half)
+        j.half = blocked;
+    else
+        j.to = blocked;
     tq_parallel_for(pool, pack->n_blocks[0] * pack->n_blocks[1], move_piece, &j);
 }
 

@@ -31,6 +31,18 @@ static dnnl_format_tag_t tag_of(tq_form form)
     return tq_block_size() == 16 ? dnnl_nChw16c : dnnl_nChw8c;
 }
 
+static dnnl_data_type_t type_of(tq_form form)
+{
+    return form == TQ_FORM_HALF ? dnnl_bf16 : dnnl_f32;
+}
+
+/** The plain weight is f32 always; what the primitive reads has the type of its other operands,
+ * what it makes is f32. */
+static dnnl_data_type_t weight_type(const tq_conv_options *options)
+{
+    return options->computes == TQ_CONV_WEIGHT ? dnnl_f32 : type_of(options->forms[SRC]);
+}
+
 static dnnl_status_t describe_outer(tq_dnnl_plan *plan, const tq_conv_shape *s,
                                     const tq_conv_options *options)
 {
@@ -41,10 +53,10 @@ static dnnl_status_t describe_outer(tq_dnnl_plan *plan, const tq_conv_shape *s,
                                   s->kernel[1] };
     const bool g = s->groups > 1;
     tq_dnnl_operand *o = plan->operands;
-    dnnl_status_t status =
-        dnnl_memory_desc_init_by_tag(&o[SRC].outer, 4, src, dnnl_f32, tag_of(options->forms[SRC]));
+    dnnl_status_t status = dnnl_memory_desc_init_by_tag(
+        &o[SRC].outer, 4, src, type_of(options->forms[SRC]), tag_of(options->forms[SRC]));
     if (!status)
-        status = dnnl_memory_desc_init_by_tag(&o[DST].outer, 4, dst, dnnl_f32,
+        status = dnnl_memory_desc_init_by_tag(&o[DST].outer, 4, dst, type_of(options->forms[DST]),
                                               tag_of(options->forms[DST]));
     if (!status)
         status = dnnl_memory_desc_init_by_tag(&o[WEIGHT].outer, g ? 5 : 4, g ? grouped : dense,
@@ -53,18 +65,28 @@ static dnnl_status_t describe_outer(tq_dnnl_plan *plan, const tq_conv_shape *s,
         status =
             dnnl_memory_desc_init_by_tag(&plan->bias, 1, (dnnl_dims_t){ s->oc }, dnnl_f32, dnnl_a);
     for (int role = SRC; role <= DST; role += DST - SRC)
-        o[role].stride =
-            (int64_t)(dnnl_memory_desc_get_size(&o[role].outer) / sizeof(float)) / plan->n;
+        o[role].stride = (int64_t)(dnnl_memory_desc_get_size(&o[role].outer) /
+                                   tq_form_element(options->forms[role])) /
+                         plan->n;
     return status;
 }
 
 /** The same dims in whatever layout the primitive prefers. */
-static dnnl_memory_desc_t any_layout(const dnnl_memory_desc_t *md)
+static dnnl_memory_desc_t any_layout(const dnnl_memory_desc_t *md, dnnl_data_type_t type)
 {
     dnnl_memory_desc_t any;
-    if (dnnl_memory_desc_init_by_tag(&any, md->ndims, md->dims, md->data_type, dnnl_format_tag_any))
+    if (dnnl_memory_desc_init_by_tag(&any, md->ndims, md->dims, type, dnnl_format_tag_any))
         memset(&any, 0, sizeof any);
     return any;
+}
+
+static void any_layouts(const tq_dnnl_plan *plan, const tq_conv_options *options,
+                        dnnl_memory_desc_t md[ROLES])
+{
+    for (int role = 0; role < ROLES; role++)
+        md[role] =
+            any_layout(&plan->operands[role].outer,
+                       role == WEIGHT ? weight_type(options) : type_of(options->forms[role]));
 }
 
 /* ---- primitives --------------------------------------------------------------------------- */
@@ -172,8 +194,7 @@ tq_status tq_dnnl_plan_init(tq_dnnl_plan *plan, dnnl_engine_t engine, dnnl_primi
     dnnl_memory_desc_t md[ROLES];
     *plan = (tq_dnnl_plan){ .n = n };
     TQ_TRY(tq_dnnl_status(describe_outer(plan, shape, options), "describe a tensor"));
-    for (int role = 0; role < ROLES; role++)
-        md[role] = any_layout(&plan->operands[role].outer);
+    any_layouts(plan, options, md);
     if (weight)
         md[WEIGHT] = *weight;
     dnnl_status_t status = create_desc(plan, engine, attr, shape, options, md, &desc);
@@ -194,27 +215,30 @@ void tq_dnnl_plan_reset(tq_dnnl_plan *plan)
 /* ---- preferences ---------------------------------------------------------------------------- */
 
 static dnnl_status_t ask(dnnl_engine_t engine, dnnl_primitive_attr_t attr,
-                         const tq_conv_shape *shape, tq_conv_role computes, tq_form *out_forms)
+                         const tq_conv_shape *shape, tq_conv_role computes, bool is_half,
+                         tq_form *out_forms)
 {
     tq_dnnl_plan plan = { .n = 1 };
     dnnl_primitive_desc_t desc = NULL;
     dnnl_memory_desc_t md[ROLES];
-    const tq_conv_options options = { .computes = computes };
+    const tq_form form = is_half ? TQ_FORM_HALF : TQ_FORM_PLAIN;
+    const tq_conv_options options = { .computes = computes, .forms = { form, form, form } };
     dnnl_status_t status = describe_outer(&plan, shape, &options);
-    for (int role = 0; role < ROLES && !status; role++)
-        md[role] = any_layout(&plan.operands[role].outer);
+    if (!status)
+        any_layouts(&plan, &options, md);
     if (!status)
         status = create_desc(&plan, engine, attr, shape, &options, md, &desc);
     for (int role = SRC; role <= DST && !status; role += DST - SRC) {
         const dnnl_memory_desc_t *liked = query(desc, computes, role);
-        const bool is_plain = dnnl_memory_desc_equal(liked, &plan.operands[role].outer);
-        out_forms[role] = is_plain ? TQ_FORM_PLAIN : TQ_FORM_BLOCKED;
+        const bool is_as_asked = dnnl_memory_desc_equal(liked, &plan.operands[role].outer);
+        out_forms[role] = is_as_asked ? form : TQ_FORM_BLOCKED;
+        status = is_half && !is_as_asked ? dnnl_unimplemented : dnnl_success;
     }
     dnnl_primitive_desc_destroy(desc);
     return status;
 }
 
-tq_status tq_dnnl_prefer(const tq_conv_shape *shape, tq_conv_role computes,
+tq_status tq_dnnl_prefer(const tq_conv_shape *shape, tq_conv_role computes, bool is_half,
                          tq_form out_forms[TQ_CONV_ROLES])
 {
     dnnl_engine_t engine = NULL;
@@ -225,7 +249,7 @@ tq_status tq_dnnl_prefer(const tq_conv_shape *shape, tq_conv_role computes,
     if (!status)
         status = dnnl_primitive_attr_create(&attr);
     if (!status)
-        status = ask(engine, attr, shape, computes, out_forms);
+        status = ask(engine, attr, shape, computes, is_half, out_forms);
     dnnl_primitive_attr_destroy(attr);
     dnnl_engine_destroy(engine);
     tq_dnnl_restore_threads(threads);

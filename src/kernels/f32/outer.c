@@ -1,9 +1,10 @@
 /* The table of all sets of sums of outer products. */
 #include "kernels/f32/outer_internal.h"
 
-extern const struct tq_outer tq_outer_avx512, tq_outer_avx2;
+extern const struct tq_outer tq_outer_avx512bf16, tq_outer_avx512, tq_outer_avx2;
 
-const tq_outer *const tq_outer_variants[] = { &tq_outer_avx512, &tq_outer_avx2, NULL };
+const tq_outer *const tq_outer_variants[] = { &tq_outer_avx512bf16, &tq_outer_avx512,
+                                              &tq_outer_avx2, NULL };
 
 const tq_outer *tq_outer_best(void)
 {

@@ -55,6 +55,19 @@ static void set_ports(const tq_conv_operator *op, const tq_form forms[TQ_CONV_RO
     }
 }
 
+/** bf16 where it is wanted and there is work enough for it to pay; f32 where oneDNN has no such
+ *  primitive. */
+static tq_status choose_forms(const state *s, bool bf16, tq_form forms[TQ_CONV_ROLES])
+{
+    if (bf16 && tq_conv_takes_half(&s->shape)) {
+        const tq_status status = tq_dnnl_prefer(&s->shape, s->op->computes, true, forms);
+        if (!status || tq_status_code(status) != TQ_ERR_UNSUPPORTED)
+            return status;
+        tq_status_drop(status);
+    }
+    return tq_dnnl_prefer(&s->shape, s->op->computes, false, forms);
+}
+
 static tq_status prepare(const tq_op *op, const tq_op_run *shapes, tq_ports *ports,
                          void **out_state)
 {
@@ -71,7 +84,7 @@ static tq_status prepare(const tq_op *op, const tq_op_run *shapes, tq_ports *por
         .pool = shapes->pool,
         .n_shards = shapes->n_shards,
     };
-    tq_status status = tq_dnnl_prefer(&s->shape, options.computes, options.forms);
+    tq_status status = choose_forms(s, shapes->bf16, options.forms);
     if (!status)
         status = tq_dnnl_conv_create(&s->shape, &options, &s->conv);
     if (status) {

@@ -1,7 +1,8 @@
-/* The weight gradient of a dense convolution whose weight is large beside the images: a sum of
- * outer products of pixels, for all shards at once. A partial gradient for each shard would be
+/* The weight gradient of a dense convolution as a sum of outer products of pixels. Where the weight
+ * is large beside the images, for all shards at once: a partial gradient for each shard would be
  * written and read back; here a piece of it stays in registers over the pixels of a shard, and in
- * the nearest cache over the tree of shards, which is that of tq_tree_sum. */
+ * the nearest cache over the tree of shards, which is that of tq_tree_sum. Where it is small, shard
+ * by shard, in bf16, which oneDNN would transpose first. */
 #include "base/base.h"
 #include "kernels/f32/conv_internal.h"
 #include "kernels/f32/outer_internal.h"
@@ -10,16 +11,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_LEVELS = 24, MAX_TILE = 8 * TQ_OUTER_BLOCKS * TQ_MAX_BLOCK };
+enum { MAX_LEVELS = TQ_OUTER_MORE, MAX_TILE = 8 * TQ_OUTER_BLOCKS * TQ_MAX_BLOCK };
 
 typedef struct state {
     const tq_outer *outer;
     const tq_conv_operator *op;
     tq_conv_shape shape;
     tq_pool *pool;
+    bool is_half;
     int64_t n_shards, n_taps, ic_padded, oc_padded;
-    int64_t *first_row; /* [n_taps + 1] */
-    tq_outer_row *rows; /* of each tap */
+    int64_t *first_sample; /* [n_shards + 1] */
+    int64_t *first_row;    /* [n_taps + 1] */
+    tq_outer_row *rows;    /* of each tap */
 } state;
 
 static const tq_conv_operator *find(const tq_op *op)
@@ -30,13 +33,30 @@ static const tq_conv_operator *find(const tq_op *op)
     return NULL;
 }
 
-/** Worth it where the partial gradients are larger than the images. */
-static bool accepts(const tq_op *op, const tq_op_run *run)
+static bool read_shape(const tq_op *op, const tq_op_run *run, tq_conv_shape *s)
 {
     const tq_conv_operator *o = find(op);
+    return o && tq_outer_best() && tq_conv_shape_read(o, run, s) && s->groups == 1 &&
+           s->ic >= tq_block_size();
+}
+
+/** Worth it in bf16, where groups of blocks of output channels are full, nearly: what is loaded is
+ * used for each of them. */
+static bool accepts_sample(const tq_op *op, const tq_op_run *run)
+{
     tq_conv_shape s;
-    if (!o || !tq_outer_best() || !tq_conv_shape_read(o, run, &s) || s.groups != 1 ||
-        s.ic < tq_block_size())
+    if (!run->bf16 || !read_shape(op, run, &s) || !tq_conv_takes_half(&s))
+        return false;
+    const int64_t n_blocks = (s.oc + tq_block_size() - 1) / tq_block_size();
+    const int64_t n_groups = (n_blocks + TQ_OUTER_BLOCKS - 1) / TQ_OUTER_BLOCKS;
+    return 4 * n_blocks >= 3 * n_groups * TQ_OUTER_BLOCKS;
+}
+
+/** Worth it where the partial gradients are larger than the images. */
+static bool accepts_batch(const tq_op *op, const tq_op_run *run)
+{
+    tq_conv_shape s;
+    if (!read_shape(op, run, &s))
         return false;
     const int64_t n_shards = tq_clip_i64(run->n_shards, 1, s.n);
     const int64_t images = s.n * (s.ic * s.in[0] * s.in[1] + s.oc * s.out[0] * s.out[1]);
@@ -83,6 +103,7 @@ static void release(void *state_)
     if (s) {
         free(s->rows);
         free(s->first_row);
+        free(s->first_sample);
     }
     free(s);
 }
@@ -95,8 +116,11 @@ static tq_status fill(state *s)
     s->oc_padded = (s->shape.oc + block - 1) / block * block;
     s->first_row = tq_allocate((size_t)(s->n_taps + 1) * sizeof *s->first_row);
     s->rows = tq_allocate((size_t)(s->n_taps * s->shape.out[0]) * sizeof *s->rows);
-    if (!s->first_row || !s->rows)
+    s->first_sample = tq_allocate((size_t)(s->n_shards + 1) * sizeof *s->first_sample);
+    if (!s->first_row || !s->rows || !s->first_sample)
         return tq_fail(TQ_ERR_MEMORY, "no memory for a convolution");
+    for (int64_t i = 0, begin; i < s->n_shards; i++)
+        tq_shard_range(s->shape.n, s->n_shards, i, &begin, &s->first_sample[i + 1]);
     for (int64_t t = 0; t < s->n_taps; t++)
         s->first_row[t + 1] =
             s->first_row[t] + find_rows(&s->shape, t / s->shape.kernel[1], t % s->shape.kernel[1],
@@ -114,6 +138,7 @@ static tq_status prepare(const tq_op *op, const tq_op_run *shapes, tq_ports *por
     s->op = find(op);
     TQ_ASSERT(tq_conv_shape_read(s->op, shapes, &s->shape));
     s->pool = shapes->pool;
+    s->is_half = shapes->bf16 && tq_conv_takes_half(&s->shape);
     s->n_shards = tq_clip_i64(shapes->n_shards, 1, s->shape.n);
     const tq_status status = fill(s);
     if (status) {
@@ -122,7 +147,7 @@ static tq_status prepare(const tq_op *op, const tq_op_run *shapes, tq_ports *por
     }
     for (int role = TQ_CONV_SRC; role < TQ_CONV_ROLES; role += TQ_CONV_DST - TQ_CONV_SRC) {
         ports->reads[0] |= 1u << s->op->input[role];
-        ports->in[s->op->input[role]] = TQ_FORM_BLOCKED;
+        ports->in[s->op->input[role]] = s->is_half ? TQ_FORM_HALF : TQ_FORM_BLOCKED;
     }
     *out_state = s;
     return TQ_OK;
@@ -132,97 +157,152 @@ static tq_status prepare(const tq_op *op, const tq_op_run *shapes, tq_ports *por
 
 typedef struct job {
     const state *s;
-    const tq_batch_run *whole;
-    int64_t n_ic_blocks, n_groups; /* groups of up to 3 blocks of output channels */
+    const char *x, *y; /* of the first data point of the batch, or of the shard */
+    size_t element;    /* bytes */
+    int64_t first, last;
+    float *total; /* [tap][input channel][output channel] */
 } job;
 
 /** One tile of the gradient: which pixels it is summed over. */
 typedef struct tile {
+    tq_outer_job outer; /* at the first data point */
     int64_t ic_block, oc_block, tap;
-    int first, n_blocks, size; /* first: of the input channels of the block */
+    int first, n_blocks; /* first: of the input channels of the block */
 } tile;
 
-static void sum_shard(const job *j, const tile *t, int64_t shard, float *sums)
+static void sum(const job *j, const tile *t, const tq_outer_job *outer, float *sums)
 {
     const state *s = j->s;
-    const tq_conv_shape *shape = &s->shape;
-    const int64_t block = s->outer->block;
-    const int64_t x_plane = shape->in[0] * shape->in[1] * block;
-    const int64_t y_plane = shape->out[0] * shape->out[1] * block;
-    int64_t begin, end;
-    tq_shard_range(shape->n, s->n_shards, shard, &begin, &end);
-    const tq_outer_job outer = {
-        .x_sample = s->ic_padded / block * x_plane,
-        .y_sample = s->oc_padded / block * y_plane,
-        .x = j->whole->in[s->op->input[TQ_CONV_SRC]] + begin * (s->ic_padded / block * x_plane) +
-             t->ic_block * x_plane,
-        .y = j->whole->in[s->op->input[TQ_CONV_DST]] + begin * (s->oc_padded / block * y_plane) +
-             t->oc_block * y_plane,
-        .y_block = y_plane,
-        .x_step = shape->stride[1] * block,
-        .rows = s->rows + s->first_row[t->tap],
-        .n_rows = s->first_row[t->tap + 1] - s->first_row[t->tap],
-        .n_samples = end - begin,
-    };
-    s->outer->run(&outer, t->first, t->n_blocks, sums);
+    (s->is_half ? s->outer->run_half : s->outer->run)(outer, t->first, t->n_blocks, sums);
 }
 
-static void add(int n, float *into, const float *from)
+/** The sum over a shard, to which `n_more` earlier ones are added. */
+static void sum_shard(const job *j, const tile *t, int64_t shard, int n_more,
+                      float more[MAX_LEVELS][MAX_TILE], float *sums)
 {
-    for (int i = 0; i < n; i++)
-        into[i] += from[i];
+    const state *s = j->s;
+    const int64_t begin = s->first_sample[shard];
+    tq_outer_job outer = t->outer;
+    outer.x = (const char *)outer.x + (size_t)(begin * outer.x_sample) * j->element;
+    outer.y = (const char *)outer.y + (size_t)(begin * outer.y_sample) * j->element;
+    outer.n_samples = s->first_sample[shard + 1] - begin;
+    outer.n_more = n_more;
+    for (int i = 0; i < n_more; i++)
+        outer.more[i] = more[-i];
+    sum(j, t, &outer, sums);
+}
+
+static int trailing_zeros(int64_t n)
+{
+    int count = 0;
+    while (n % 2 == 0) {
+        n /= 2;
+        count++;
+    }
+    return count;
 }
 
 /** Sums of whole subtrees wait on a stack until their sibling is there: the tree of tq_tree_sum. */
-static const float *sum_shards(const job *j, const tile *t, float stack[MAX_LEVELS][MAX_TILE])
+static void sum_shards(const job *j, const tile *t, float stack[MAX_LEVELS][MAX_TILE])
 {
     int height = 0;
-    const int64_t n = j->whole->last - j->whole->first + 1;
+    const int64_t n = j->last - j->first + 1;
     for (int64_t i = 0; i < n; i++) {
-        sum_shard(j, t, j->whole->first + i, stack[height++]);
-        for (int64_t k = i + 1; k % 2 == 0; k /= 2, height--)
-            add(t->size, stack[height - 2], stack[height - 1]);
+        const bool is_last = i == n - 1; /* what is left joins from right to left */
+        const int n_more = is_last ? height : trailing_zeros(i + 1);
+        float *sums = stack[height - n_more];
+        sum_shard(j, t, j->first + i, n_more, stack + height - 1, sums);
+        height += 1 - n_more;
     }
-    for (; height > 1; height--)
-        add(t->size, stack[height - 2], stack[height - 1]);
-    return stack[0];
 }
 
-/** The sums of a tile lie in the total [tap][input channel][output channel]. */
 static void run_tile(const job *j, const tile *t)
 {
     const state *s = j->s;
     const int block = s->outer->block;
     float stack[MAX_LEVELS][MAX_TILE];
-    const float *sums = sum_shards(j, t, stack);
+    if (t->outer.n_samples > 0)
+        sum(j, t, &t->outer, stack[0]);
+    else
+        sum_shards(j, t, stack);
     for (int i = 0; i < s->outer->n_x; i++) {
         const int64_t ic = t->ic_block * block + t->first + i;
-        memcpy((float *)j->whole->total + (t->tap * s->ic_padded + ic) * s->oc_padded +
-                   t->oc_block * block,
-               sums + i * t->n_blocks * block, (size_t)(t->n_blocks * block) * sizeof(float));
+        memcpy(j->total + (t->tap * s->ic_padded + ic) * s->oc_padded + t->oc_block * block,
+               stack[0] + i * t->n_blocks * block, (size_t)(t->n_blocks * block) * sizeof(float));
     }
 }
 
-static void run_piece(void *context, int64_t piece, int worker)
+static void describe(const job *j, tile *t)
 {
-    (void)worker;
-    const job *j = context;
     const state *s = j->s;
-    const int64_t group = piece / j->n_ic_blocks, n_left = s->oc_padded / s->outer->block;
-    tile t = { .ic_block = piece % j->n_ic_blocks, .oc_block = group * TQ_OUTER_BLOCKS };
+    const int64_t block = s->outer->block;
+    const int64_t x_plane = s->shape.in[0] * s->shape.in[1] * block;
+    const int64_t y_plane = s->shape.out[0] * s->shape.out[1] * block;
+    t->outer = (tq_outer_job){
+        .x = j->x + (size_t)(t->ic_block * x_plane) * j->element,
+        .y = j->y + (size_t)(t->oc_block * y_plane) * j->element,
+        .x_sample = s->ic_padded / block * x_plane,
+        .y_sample = s->oc_padded / block * y_plane,
+        .y_block = y_plane,
+        .x_step = s->shape.stride[1] * block,
+        .rows = s->rows + s->first_row[t->tap],
+        .n_rows = s->first_row[t->tap + 1] - s->first_row[t->tap],
+    };
+}
+
+/** Blocks of input channels, times groups of up to 3 blocks of output channels. */
+static int64_t count_pieces(const state *s)
+{
+    const int64_t n_blocks = s->oc_padded / s->outer->block;
+    return (n_blocks + TQ_OUTER_BLOCKS - 1) / TQ_OUTER_BLOCKS * (s->ic_padded / s->outer->block);
+}
+
+/** n_samples: of the shard; 0: all shards. */
+static void run_piece(const job *j, int64_t piece, int64_t n_samples)
+{
+    const state *s = j->s;
+    const int64_t n_ic_blocks = s->ic_padded / s->outer->block;
+    const int64_t group = piece / n_ic_blocks, n_left = s->oc_padded / s->outer->block;
+    tile t = { .ic_block = piece % n_ic_blocks, .oc_block = group * TQ_OUTER_BLOCKS };
     t.n_blocks = (int)tq_clip_i64(n_left - t.oc_block, 1, TQ_OUTER_BLOCKS);
-    t.size = s->outer->n_x * t.n_blocks * s->outer->block;
-    for (t.tap = 0; t.tap < s->n_taps; t.tap++)
+    for (t.tap = 0; t.tap < s->n_taps; t.tap++) {
+        describe(j, &t);
+        t.outer.n_samples = n_samples;
         for (t.first = 0; t.first < s->outer->block; t.first += s->outer->n_x)
             run_tile(j, &t);
+    }
+}
+
+static job job_of(const state *s, const float *const *in, void *total)
+{
+    return (job){ .s = s,
+                  .x = (const char *)in[s->op->input[TQ_CONV_SRC]],
+                  .y = (const char *)in[s->op->input[TQ_CONV_DST]],
+                  .element = s->is_half ? sizeof(uint16_t) : sizeof(float),
+                  .total = total };
+}
+
+static void sample(const void *state_, const tq_shard *shard)
+{
+    const state *s = state_;
+    const job j = job_of(s, shard->in, shard->partial);
+    for (int64_t i = 0; i < count_pieces(s); i++)
+        run_piece(&j, i, shard->n);
+}
+
+static void run_piece_of_batch(void *context, int64_t piece, int worker)
+{
+    (void)worker;
+    run_piece(context, piece, 0);
 }
 
 static void batch(const void *state_, const tq_batch_run *whole)
 {
     const state *s = state_;
-    job j = { .s = s, .whole = whole, .n_ic_blocks = s->ic_padded / s->outer->block };
-    j.n_groups = (s->oc_padded / s->outer->block + TQ_OUTER_BLOCKS - 1) / TQ_OUTER_BLOCKS;
-    tq_parallel_for(s->pool, j.n_groups * j.n_ic_blocks, run_piece, &j);
+    job j = job_of(s, whole->in, whole->total);
+    j.first = whole->first;
+    j.last = whole->last;
+    tq_parallel_for(s->pool, count_pieces(s), run_piece_of_batch, &j);
 }
 
 static size_t partial_size(const void *state_)
@@ -275,18 +355,20 @@ static void finish(void *state_, const tq_op_run *run, const void *total)
     tq_parallel_for(s->pool, s->oc_padded / s->outer->block, unpack_block, &j);
 }
 
-#define WEIGHT_GRADIENT(symbol, op_)                                                               \
+#define WEIGHT_GRADIENT(symbol, op_, kind_, run_)                                                  \
     const tq_sharded tq_sharded_##symbol = {                                                       \
         .op = op_,                                                                                 \
-        .accepts = accepts,                                                                        \
+        .accepts = accepts_##run_,                                                                 \
         .prepare = prepare,                                                                        \
         .release = release,                                                                        \
         .n_parts = 1,                                                                              \
-        .parts = { { .kind = TQ_PART_BATCH,                                                        \
+        .parts = { { .kind = kind_,                                                                \
                      .sums = TQ_SUM_F32,                                                           \
                      .partial_size = partial_size,                                                 \
-                     .batch = batch,                                                               \
+                     .run_ = run_,                                                                 \
                      .finish = finish } },                                                         \
     };
-WEIGHT_GRADIENT(conv_grad_outer, "ConvGradWeight")
-WEIGHT_GRADIENT(conv_transpose_grad_outer, "ConvTransposeGradWeight")
+WEIGHT_GRADIENT(conv_grad_outer, "ConvGradWeight", TQ_PART_BATCH, batch)
+WEIGHT_GRADIENT(conv_transpose_grad_outer, "ConvTransposeGradWeight", TQ_PART_BATCH, batch)
+WEIGHT_GRADIENT(conv_grad_half, "ConvGradWeight", TQ_PART_SAMPLE, sample)
+WEIGHT_GRADIENT(conv_transpose_grad_half, "ConvTransposeGradWeight", TQ_PART_SAMPLE, sample)

@@ -1,4 +1,4 @@
-/* From one form of a value to the other, data point by data point. */
+/* From one form of a value to another. */
 #include "base/base.h"
 #include "kernels/f32/sharded/sharded_internal.h"
 
@@ -31,16 +31,40 @@ static void to_plain(const void *state_, const tq_shard *shard)
                                shard->out[0] + i * s->n_plain + c * s->plane);
 }
 
-static const tq_sharded converters[TQ_N_FORMS] = {
-    [TQ_FORM_PLAIN] = { .release = free,
-                        .n_parts = 1,
-                        .parts = { { .kind = TQ_PART_SAMPLE, .sample = to_blocked } } },
-    [TQ_FORM_BLOCKED] = { .release = free,
-                          .n_parts = 1,
-                          .parts = { { .kind = TQ_PART_SAMPLE, .sample = to_plain } } },
+static void to_half(const void *state_, const tq_tile *t)
+{
+    const state *s = state_;
+    s->blocks->to_half(t->n, t->in[0], (uint16_t *)(void *)t->out[0]);
+}
+
+static void from_half(const void *state_, const tq_tile *t)
+{
+    const state *s = state_;
+    s->blocks->from_half(t->n, (const uint16_t *)(const void *)t->in[0], t->out[0]);
+}
+
+#define SAMPLES(sample_)                                                                           \
+    {                                                                                              \
+        .release = free, .n_parts = 1, .parts = { { .kind = TQ_PART_SAMPLE, .sample = sample_ } }  \
+    }
+#define TILES(tile_)                                                                               \
+    {                                                                                              \
+        .release = free, .n_parts = 1, .parts = {                                                  \
+            { .kind = TQ_PART_TILE, .keeps_zero = true, .tile = tile_ }                            \
+        }                                                                                          \
+    }
+
+static const struct converter {
+    tq_form from, to;
+    tq_sharded sharded;
+} converters[] = {
+    { TQ_FORM_PLAIN, TQ_FORM_BLOCKED, SAMPLES(to_blocked) },
+    { TQ_FORM_BLOCKED, TQ_FORM_PLAIN, SAMPLES(to_plain) },
+    { TQ_FORM_BLOCKED, TQ_FORM_HALF, TILES(to_half) },
+    { TQ_FORM_HALF, TQ_FORM_BLOCKED, TILES(from_half) },
 };
 
-tq_status tq_convert_prepare(const tq_type *type, tq_form from, tq_ports *out_ports,
+tq_status tq_convert_prepare(const tq_type *type, tq_form from, tq_form to, tq_ports *out_ports,
                              const tq_sharded **out_sharded, void **out_state)
 {
     state *s = tq_allocate(sizeof *s);
@@ -51,11 +75,11 @@ tq_status tq_convert_prepare(const tq_type *type, tq_form from, tq_ports *out_po
                   .plane = tq_type_count_from(type, 2),
                   .n_plain = tq_form_count(type, TQ_FORM_PLAIN),
                   .n_blocked = tq_form_count(type, TQ_FORM_BLOCKED) };
-    *out_ports = (tq_ports){ .reads = { 1 },
-                             .writes = { 1 },
-                             .in = { from },
-                             .out = { from == TQ_FORM_PLAIN ? TQ_FORM_BLOCKED : TQ_FORM_PLAIN } };
-    *out_sharded = &converters[from];
+    *out_ports = (tq_ports){ .reads = { 1 }, .writes = { 1 }, .in = { from }, .out = { to } };
+    int i = 0;
+    while (converters[i].from != from || converters[i].to != to)
+        i++;
+    *out_sharded = &converters[i].sharded;
     *out_state = s;
     return TQ_OK;
 }
