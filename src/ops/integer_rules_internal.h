@@ -10,6 +10,7 @@ tq_status tq_integerise_scale(tq_integerise *t);    /* Mul, Div */
 tq_status tq_integerise_extremum(tq_integerise *t); /* Max, Min */
 tq_status tq_integerise_concat(tq_integerise *t);
 tq_status tq_integerise_pad(tq_integerise *t);
+tq_status tq_integerise_slopes(tq_integerise *t, const tq_tensor *slopes); /* PRelu */
 tq_status tq_integerise_softmax(tq_integerise *t);
 tq_status tq_integerise_normalize(tq_integerise *t, bool centred); /* LayerNormalization; RMS */
 tq_status tq_integerise_same(tq_integerise *t); /* Identity, Dropout, Cast to float: no node */
