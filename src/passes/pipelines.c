@@ -4,8 +4,8 @@
 const tq_pipeline tq_pipeline_canonicalise = {
     .entry = { .name = "canonicalise", .brief = "one spelling for what exporters write in many" },
     .editors =
-        (const char *const[]){ "remove-identity", "canonicalise-flatten", "canonicalise-shapes",
-                               "canonicalise-reshapes", "fold-constants", "fuse-functions",
+        (const char *const[]){ "remove-identity", "canonicalise-flatten", "canonicalise-reshapes",
+                               "canonicalise-shapes", "fold-constants", "fuse-functions",
                                "canonicalise-activations", NULL },
 };
 
@@ -17,7 +17,7 @@ const tq_pipeline tq_pipeline_fold = {
 const tq_pipeline tq_pipeline_f2f = {
     .entry = { .name = "f2f", .brief = "float to fake-quantised" },
     .editors = (const char *const[]){ "remove-identity",          "canonicalise-flatten",
-                                      "canonicalise-shapes",      "canonicalise-reshapes",
+                                      "canonicalise-reshapes",    "canonicalise-shapes",
                                       "fold-constants",           "fuse-functions",
                                       "canonicalise-activations", "linear-bias-into-bn",
                                       "quantize-weights",         "quantize-slots",
@@ -32,7 +32,7 @@ const tq_pipeline tq_pipeline_f2f_folded = {
     .entry = { .name = "f2f-folded",
                .brief = "float to fake-quantised, batch norms folded into convolutions first" },
     .editors = (const char *const[]){ "remove-identity",          "canonicalise-flatten",
-                                      "canonicalise-shapes",      "canonicalise-reshapes",
+                                      "canonicalise-reshapes",    "canonicalise-shapes",
                                       "fold-constants",           "fuse-functions",
                                       "canonicalise-activations", "fold-batchnorm",
                                       "quantize-weights",         "quantize-slots",
