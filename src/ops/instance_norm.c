@@ -6,6 +6,7 @@
  * with mean and biased variance over the plane x[n, c], or over the planes of the group that c is
  * in: num_groups groups of neighbouring channels. f32; sums in double. */
 #include "ops/batch_norm_internal.h"
+#include "ops/integer_rules_internal.h"
 #include "ops/normalize_internal.h"
 
 #include <math.h>
@@ -107,6 +108,18 @@ static tq_status group_gradient(tq_grad *g)
                              .per_channel = true });
 }
 
+static tq_status integerise(tq_integerise *t)
+{
+    return tq_integerise_group_normalize(
+        t, tq_value_type(tq_node_input(tq_int_node(t), SCALE))->dims[0]);
+}
+
+static tq_status group_integerise(tq_integerise *t)
+{
+    return tq_integerise_group_normalize(t,
+                                         tq_attr_int(tq_node_attrs(tq_int_node(t)), "num_groups"));
+}
+
 const tq_op tq_op_instance_norm = {
     .entry = { .name = "InstanceNormalization",
                .brief = "normalisation of each plane",
@@ -117,6 +130,7 @@ const tq_op tq_op_instance_norm = {
     .infer = infer,
     .reference = reference,
     .gradient = gradient,
+    .integerise = integerise,
 };
 
 const tq_op tq_op_group_norm = {
@@ -130,4 +144,5 @@ const tq_op tq_op_group_norm = {
     .infer = group_infer,
     .reference = group_reference,
     .gradient = group_gradient,
+    .integerise = group_integerise,
 };

@@ -13,6 +13,8 @@ tq_status tq_integerise_pad(tq_integerise *t);
 tq_status tq_integerise_slopes(tq_integerise *t, const tq_tensor *slopes); /* PRelu */
 tq_status tq_integerise_softmax(tq_integerise *t);
 tq_status tq_integerise_normalize(tq_integerise *t, bool centred); /* LayerNormalization; RMS */
+/* InstanceNormalization (as many groups as channels), GroupNormalization */
+tq_status tq_integerise_group_normalize(tq_integerise *t, int64_t n_groups);
 tq_status tq_integerise_same(tq_integerise *t); /* Identity, Dropout, Cast to float: no node */
 tq_status tq_integerise_fake_quantize(tq_integerise *t);
 tq_status tq_integerise_quantize_linear(tq_integerise *t);
@@ -37,6 +39,8 @@ tq_dtype tq_dtype_holding(int64_t lo, int64_t hi);
  * memory). TQ_ERR_STATE when they were never observed. */
 tq_status tq_fake_quantize_grids(const tq_node *node, tq_arena *arena, tq_grid **out_grids,
                                  int *out_n);
+/** `codes` that lie on `grid`. */
+tq_codes tq_codes_on_grid(tq_integerise *t, const tq_grid *grid, tq_value *codes);
 /** The grid of the FakeQuantize that is the only consumer of the result, where there is one that
  * integers can round to. */
 tq_status tq_grid_behind(tq_integerise *t, bool *out_found, tq_grid *out_grid);

@@ -20,23 +20,6 @@ static void fill_table(const tq_codes *x, const tq_tensor *slopes, const tq_grid
         }
 }
 
-static void state(tq_integerise *t, const tq_grid *grid, tq_value *codes)
-{
-    double *scale = TQ_NEW(tq_int_arena(t), double), *offset = TQ_NEW(tq_int_arena(t), double);
-    *scale = (double)grid->scale;
-    *offset = -(double)grid->scale * grid->zero_point;
-    tq_int_set(t, 0,
-               &(tq_codes){ .codes = codes,
-                            .axis = -1,
-                            .n = 1,
-                            .scale = scale,
-                            .offset = offset,
-                            .clip_lo = -INFINITY,
-                            .clip_hi = INFINITY,
-                            .lo = grid->q_min,
-                            .hi = grid->q_max });
-}
-
 tq_status tq_integerise_slopes(tq_integerise *t, const tq_tensor *slopes)
 {
     const tq_codes *x = tq_int_input(t, 0);
@@ -56,6 +39,7 @@ tq_status tq_integerise_slopes(tq_integerise *t, const tq_tensor *slopes)
                                (int64_t[]){ n, N_CODES }, table, &constant));
     const tq_attr attr = TQ_INT("axis", axis);
     TQ_TRY(tq_int_emit(t, "Lookup", (tq_value *[]){ x->codes, constant }, 2, &attr, 1, &codes));
-    state(t, &grid, codes);
+    const tq_codes y = tq_codes_on_grid(t, &grid, codes);
+    tq_int_set(t, 0, &y);
     return TQ_OK;
 }
