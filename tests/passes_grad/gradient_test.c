@@ -48,6 +48,14 @@ static const sample samples[] = {
     { "DepthToSpace", "const x: f32[1,8,2,1] = random(1) y = DepthToSpace(x)[blocksize=2]" },
     { "Div", "const a: f32[2,3] = random(1) const b: f32[3] = {0.8,-1.3,2.0} y = Div(a, b)" },
     { "Dropout", X4 "const r: f32[] = 0.4 const t: bool[] = 1 y = Dropout(x, r, t)" },
+    { "Einsum", "const a: f32[2,3,2] = random(1) const b: f32[2,2,4] = random(2) "
+                "y = Einsum(a, b)[equation=\"bij,bjk->bik\"]" },
+    { "Einsum", "const a: f32[2,3] = random(1) const b: f32[2,3,4] = random(2) "
+                "y = Einsum(a, b)[equation=\"ic,...cd\"]" },
+    { "Einsum", "const a: f32[3,1,2] = random(1) const b: f32[2,3,4] = random(2) "
+                "const c: f32[4] = random(3) "
+                "y = Einsum(a, b, c)[equation=\"...i,i...,...->i\"]" },
+    { "Einsum", "const a: f32[2,3] = random(1) y = Einsum(a)[equation=\"ij->j\"]" },
     { "Elu", X4 "y = Elu(x)" },
     { "Erf", X4 "y = Erf(x)" },
     { "Exp", X4 "y = Exp(x)" },
