@@ -12,11 +12,12 @@
 
 #include <string.h>
 
-/** Third parties' pre-grad editors, then our two. */
+/** Third parties' pre-grad editors, then ours. */
 static tq_status run_editors(tq_graph *graph, const tq_training_options *options, tq_arena *scratch)
 {
     const tq_edit edit = { .registry = options->registry, .scratch = scratch };
-    const char *const ours[] = { "train-dropout", options->bn_train ? "train-batchnorm" : NULL };
+    const char *const ours[] = { "decompose-attention", "train-dropout",
+                                 options->bn_train ? "train-batchnorm" : NULL };
     int n_edits;
     for (int i = 0; i < tq_registry_count(options->registry, TQ_KIND_EDITOR); i++) {
         const tq_editor *editor =

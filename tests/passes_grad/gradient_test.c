@@ -92,6 +92,10 @@ static const sample samples[] = {
     { "MatMul", "const a: f32[2,3] = random(1) const b: f32[3,4] = random(2) y = MatMul(a, b)" },
     { "MatMul", "const a: f32[2,1,2,3] = random(1) const b: f32[2,3,2] = random(2) "
                 "y = MatMul(a, b)" },
+    { "MatMul", "const a: f32[2,2,3] = random(1) const b: f32[3,2] = random(2) y = MatMul(a, b)" },
+    { "MatMul", "const a: f32[2,3] = random(1) const b: f32[2,3,2] = random(2) y = MatMul(a, b)" },
+    { "MatMul", "const a: f32[3] = random(1) const b: f32[2,3,2] = random(2) y = MatMul(a, b)" },
+    { "MatMul", "const a: f32[2,2,3] = random(1) const b: f32[3] = random(2) y = MatMul(a, b)" },
     { "Max", "const a: f32[2,3] = random(1) const b: f32[3] = random(2) y = Max(a, b)" },
     { "MaxPool", "const x: f32[1,2,3,3] = random(1) y = MaxPool(x)[kernel_shape=[2,2]]" },
     { "MaxPool", "const x: f32[2,1,4,4] = random(1) "
