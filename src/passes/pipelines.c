@@ -16,29 +16,33 @@ const tq_pipeline tq_pipeline_fold = {
 
 const tq_pipeline tq_pipeline_f2f = {
     .entry = { .name = "f2f", .brief = "float to fake-quantised" },
-    .editors =
-        (const char *const[]){
-            "remove-identity",     "canonicalise-flatten",     "canonicalise-reshapes",
-            "canonicalise-shapes", "fold-constants",           "fuse-functions",
-            "decompose-attention", "canonicalise-activations", "linear-bias-into-bn",
-            "quantize-weights",    "quantize-slots",           "quantize-activations",
-            "split-bias",          "harmonise-adds",           "quantize-pools",
-            "quantize-concats",    "quantize-inputs",          "interpose-quantizers",
-            "share-grids",         "fuse-activations",         NULL },
+    .editors = (const char *const[]){ "halves-to-floats",         "remove-identity",
+                                      "canonicalise-flatten",     "canonicalise-reshapes",
+                                      "canonicalise-shapes",      "fold-constants",
+                                      "fuse-functions",           "decompose-attention",
+                                      "canonicalise-activations", "linear-bias-into-bn",
+                                      "quantize-weights",         "quantize-slots",
+                                      "quantize-activations",     "split-bias",
+                                      "harmonise-adds",           "quantize-pools",
+                                      "quantize-concats",         "quantize-inputs",
+                                      "interpose-quantizers",     "share-grids",
+                                      "fuse-activations",         NULL },
 };
 
 const tq_pipeline tq_pipeline_f2f_folded = {
     .entry = { .name = "f2f-folded",
                .brief = "float to fake-quantised, batch norms folded into convolutions first" },
-    .editors =
-        (const char *const[]){
-            "remove-identity",     "canonicalise-flatten",     "canonicalise-reshapes",
-            "canonicalise-shapes", "fold-constants",           "fuse-functions",
-            "decompose-attention", "canonicalise-activations", "fold-batchnorm",
-            "quantize-weights",    "quantize-slots",           "quantize-activations",
-            "split-bias",          "harmonise-adds",           "quantize-pools",
-            "quantize-concats",    "quantize-inputs",          "interpose-quantizers",
-            "share-grids",         "fuse-activations",         NULL },
+    .editors = (const char *const[]){ "halves-to-floats",         "remove-identity",
+                                      "canonicalise-flatten",     "canonicalise-reshapes",
+                                      "canonicalise-shapes",      "fold-constants",
+                                      "fuse-functions",           "decompose-attention",
+                                      "canonicalise-activations", "fold-batchnorm",
+                                      "quantize-weights",         "quantize-slots",
+                                      "quantize-activations",     "split-bias",
+                                      "harmonise-adds",           "quantize-pools",
+                                      "quantize-concats",         "quantize-inputs",
+                                      "interpose-quantizers",     "share-grids",
+                                      "fuse-activations",         NULL },
 };
 
 const tq_pipeline tq_pipeline_f2t = {
