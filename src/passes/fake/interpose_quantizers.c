@@ -31,6 +31,12 @@ static bool is_average(const tq_node *node)
            tq_node_is(node, "ReduceMean");
 }
 
+/* Max pools compare codes; ONNX has none on int32 accumulators. */
+static bool is_max_pool(const tq_node *node)
+{
+    return tq_node_is(node, "MaxPool") || tq_node_is(node, "GlobalMaxPool");
+}
+
 static bool is_normalisation(const tq_node *node)
 {
     return tq_node_is(node, "LayerNormalization") || tq_node_is(node, "RMSNormalization") ||
@@ -71,8 +77,9 @@ static bool reads_codes(const tq_node *node, int i)
     if (tq_node_is(node, "MatMul") || is_product(node) || is_difference(node))
         return i < 2;
     return is_moved_part(node, i) ||
-           (i == 0 && (tq_node_has_flag(node, TQ_OP_LINEAR) || needs_table(node) ||
-                       is_average(node) || is_normalisation(node) || moves_before_operator(node)));
+           (i == 0 &&
+            (tq_node_has_flag(node, TQ_OP_LINEAR) || needs_table(node) || is_average(node) ||
+             is_max_pool(node) || is_normalisation(node) || moves_before_operator(node)));
 }
 
 static tq_status interpose(tq_graph *graph, tq_node *node, const tq_recipe *recipe,
