@@ -136,6 +136,5 @@ const tq_editor tq_editor_canonicalise_reshapes = {
     .entry = { .name = "canonicalise-reshapes",
                .brief = "targets of Reshape that depend on the batch alone are constants" },
     .stage = TQ_EDIT_CANONICALISE,
-    .before = "canonicalise-shapes",
     .run = run,
 };

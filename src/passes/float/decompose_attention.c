@@ -238,7 +238,6 @@ const tq_editor tq_editor_decompose_attention = {
                .brief = "Attention becomes products and a softmax",
                .source = "arXiv:1706.03762" },
     .stage = TQ_EDIT_CANONICALISE,
-    .after = "fuse-functions",
     .pattern = &pattern,
     .apply = apply,
 };

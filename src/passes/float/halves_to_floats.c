@@ -95,7 +95,6 @@ const tq_editor tq_editor_halves_to_floats = {
     .entry = { .name = "halves-to-floats",
                .brief = "networks of 16-bit floats become ones of f32" },
     .stage = TQ_EDIT_CANONICALISE,
-    .before = "remove-identity",
     .changes_interface = true,
     .run = run,
 };
