@@ -79,13 +79,11 @@ TEST(a_group_norm_as_pytorch_writes_it_keeps_one_scale)
 TEST(one_value_in_a_computed_shape_is_one_code)
 {
     integers_check_agrees("input x: f32[?,3]\n" FQ(
-        "q", "x", "0.02", "0", "-128") "s = Shape(x)\n k = ConstantOfShape(s) "
-                                       "[value=f32[1]{-0.5}]\n" FQ("p", "k", "0.02", "0",
-                                                                   "-128") "c = Concat(q, p) "
-                                                                           "[axis=1]\n" FQ("y", "c",
-                                                                                           "0.02",
-                                                                                           "0",
-                                                                                           "-128"));
+        "q", "x", "0.02", "0",
+        "-128") "s = Shape(x)\n k = ConstantOfShape(s) "
+                "[value=f32[1]{-0.5}]\n" FQ("p", "k", "0.02", "0",
+                                            "-128") "c = Concat(q, p) "
+                                                    "[axis=1]\n" FQ("y", "c", "0.02", "0", "-128"));
     integers_check_agrees("input x: f32[?,3]\n" FQ(
         "q", "x", "0.02", "0",
         "-128") "s = Shape(x)\n k = ConstantOfShape(s)\n" FQ("p", "k", "0.02", "9",

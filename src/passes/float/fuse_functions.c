@@ -7,9 +7,8 @@
  *   x (1 + Erf(x / sqrt 2)) / 2           Gelu           arXiv:1606.08415
  *   (x - m) / sqrt(mean((x - m)^2) + eps) gain + shift
  *                                         LayerNormalization over the last axis
- *   x / Clip(|x|, eps)                    RMSNormalization with gain 1 / sqrt(n): the same but where
- *                                         the norm |x| over the last axis is about eps
- *   Min(Max(x, lo), hi)                   Clip */
+ *   x / Clip(|x|, eps)                    RMSNormalization with gain 1 / sqrt(n): the same but
+ * where the norm |x| over the last axis is about eps Min(Max(x, lo), hi)                   Clip */
 #include <truq/edit.h>
 
 static const char rules[] =
