@@ -317,27 +317,41 @@ static tq_status blame(const tq_draft *draft, tq_status status)
     return blamed;
 }
 
-static tq_status add_to_graph(const tq_draft *draft, const tq_op *op)
+static tq_status add_node(const tq_draft *draft, const tq_op *op, const sorted *attrs,
+                          tq_node **out_node)
+{
+    return tq_graph_add_node(draft->graph,
+                             &(tq_node_spec){ .op = op->entry.name,
+                                              .domain = op->domain ? op->domain : "",
+                                              .name = draft->name,
+                                              .n_inputs = draft->n_inputs,
+                                              .inputs = draft->inputs,
+                                              .n_outputs = draft->n_outputs,
+                                              .output_names = draft->outputs,
+                                              .n_attrs = attrs->n_kept,
+                                              .attrs = attrs->kept },
+                             out_node);
+}
+
+static tq_status add_to_graph(tq_draft *draft, const tq_op *op)
 {
     sorted attrs = { 0 };
     TQ_TRY(check_counts(draft, op));
     TQ_TRY(sort_attrs(draft, op, &attrs));
     tq_node *node = NULL;
-    TQ_TRY(blame(draft, tq_graph_add_node(draft->graph,
-                                          &(tq_node_spec){ .op = op->entry.name,
-                                                           .domain = op->domain ? op->domain : "",
-                                                           .name = draft->name,
-                                                           .n_inputs = draft->n_inputs,
-                                                           .inputs = draft->inputs,
-                                                           .n_outputs = draft->n_outputs,
-                                                           .output_names = draft->outputs,
-                                                           .n_attrs = attrs.n_kept,
-                                                           .attrs = attrs.kept },
-                                          &node)));
+    tq_status status = add_node(draft, op, &attrs, &node);
+    const tq_dtype half = tq_onnx_half_of(draft, status);
+    const char *const *names = NULL;
+    if (half) {
+        tq_status_drop(status);
+        TQ_TRY(tq_onnx_widen(draft, &names));
+        status = add_node(draft, op, &attrs, &node);
+    }
+    TQ_TRY(blame(draft, status));
     for (int i = 0; i < attrs.n_notes; i++)
         tq_node_set_meta(node, tq_arena_printf(draft->arena, "attr.%s", attrs.notes[i].name),
                          tq_attr_to_text(draft->arena, &attrs.notes[i]));
-    return TQ_OK;
+    return half ? tq_onnx_narrow(draft, half, names) : TQ_OK;
 }
 
 static tq_status build(tq_draft *draft, const Onnx__NodeProto *proto, int position)

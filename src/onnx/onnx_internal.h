@@ -141,6 +141,15 @@ tq_status tq_draft_add_constant(tq_draft *draft, const char *suffix, const tq_te
 tq_status tq_draft_int(const tq_draft *draft, const char *name, int64_t *inout);
 tq_status tq_draft_string(const tq_draft *draft, const char *name, const char **inout);
 
+/** The 16-bit float dtype of an operand where the graph refused the draft for it though ONNX allows
+ *  it, else TQ_NONE. */
+tq_dtype tq_onnx_half_of(const tq_draft *draft, tq_status refusal);
+/** Operands of 16-bit floats pass a Cast to f32; the draft's outputs get other names. *out_names:
+ * the old ones. */
+tq_status tq_onnx_widen(tq_draft *draft, const char *const **out_names);
+/** Results of the draft, which is a node now, are rounded to `dtype` and bear `names`. */
+tq_status tq_onnx_narrow(tq_draft *draft, tq_dtype dtype, const char *const *names);
+
 /** Brings a draft of opset draft->opset to the newest form / down from it. */
 tq_status tq_onnx_upgrade(tq_draft *draft);
 /** The same for ONNX's QLinear operators, com.microsoft and QONNX. */

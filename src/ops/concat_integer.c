@@ -1,6 +1,6 @@
 /* Concat on codes: inputs on one grid are joined as they are; others are first brought onto one
  * grid by a Requant each: that of the FakeQuantize behind, which then has nothing left to do, else
- * the grid of the largest scale. */
+ * the grid of the largest scale. Constants (a class token) are rounded to the grid behind. */
 #include "ops/integer_rules_internal.h"
 #include "ops/onnx_dtype_internal.h"
 
@@ -76,25 +76,52 @@ static tq_status join(tq_integerise *t, tq_codes *x, int n)
     return TQ_OK;
 }
 
+static tq_status round_constant(tq_integerise *t, int i, const tq_grid *grid, tq_codes *out)
+{
+    const tq_tensor *reals = tq_int_constant(t, i);
+    const int64_t n = tq_tensor_count(reals);
+    int64_t *codes = TQ_NEW_N(tq_int_arena(t), int64_t, n + 1);
+    for (int64_t k = 0; k < n; k++)
+        codes[k] = tq_grid_quantize(grid, ((const float *)reals->data)[k]);
+    tq_value *value;
+    TQ_TRY(tq_int_add_constant(t, "part", tq_dtype_holding(grid->q_min, grid->q_max),
+                               reals->type.rank, reals->type.dims, codes, &value));
+    *out = tq_codes_on_grid(t, grid, value);
+    return TQ_OK;
+}
+
+/** The codes of all parts; *out_constants: some parts are constant reals, their codes are NULL. */
+static tq_status find_parts(tq_integerise *t, const tq_codes **parts, int n, bool *out_constants)
+{
+    *out_constants = false;
+    for (int i = 0; i < n; i++) {
+        parts[i] = tq_int_input(t, i);
+        if (!parts[i] && !tq_int_constant(t, i))
+            return tq_int_refuse(t, "input %d is not quantised; put a FakeQuantize on it", i);
+        *out_constants = *out_constants || !parts[i];
+    }
+    return TQ_OK;
+}
+
 tq_status tq_integerise_concat(tq_integerise *t)
 {
     const int n = tq_node_n_inputs(tq_int_node(t));
-    const tq_codes **given = TQ_NEW_N(tq_int_arena(t), const tq_codes *, n);
+    const tq_codes **parts = TQ_NEW_N(tq_int_arena(t), const tq_codes *, n);
     tq_codes *x = TQ_NEW_N(tq_int_arena(t), tq_codes, n);
-    for (int i = 0; i < n; i++) {
-        given[i] = tq_int_input(t, i);
-        if (!given[i])
-            return tq_int_refuse(t, "input %d is not quantised; put a FakeQuantize on it", i);
-        x[i] = *given[i];
-    }
-    if (one_grid(given, n))
+    bool constants, found;
+    TQ_TRY(find_parts(t, parts, n, &constants));
+    for (int i = 0; i < n && !constants; i++)
+        x[i] = *parts[i];
+    if (!constants && one_grid(parts, n))
         return join(t, x, n);
-    bool found;
     tq_grid grid;
     TQ_TRY(tq_grid_behind(t, &found, &grid));
+    if (!found && constants)
+        return tq_int_refuse(t, "one of its inputs is a constant; put a FakeQuantize behind it");
     if (!found)
-        grid = widest_grid(given, n);
+        grid = widest_grid(parts, n);
     for (int i = 0; i < n; i++)
-        TQ_TRY(tq_emit_requant(t, given[i], &grid, &x[i]));
+        TQ_TRY(parts[i] ? tq_emit_requant(t, parts[i], &grid, &x[i])
+                        : round_constant(t, i, &grid, &x[i]));
     return join(t, x, n);
 }

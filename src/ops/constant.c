@@ -2,6 +2,9 @@
  * ZerosLike. Source: ONNX, opset 13 and 9. */
 #include "ops/strided_internal.h"
 
+#include <truq/integerise.h>
+
+#include <math.h>
 #include <string.h>
 
 enum { SHAPE, X = 0 };
@@ -99,6 +102,46 @@ static void of_shape_reference(const tq_op_run *run)
     }
 }
 
+/** One code, 1, -1 or 0, whose scale is the value. */
+static tq_status of_shape_integerise(tq_integerise *t)
+{
+    const tq_node *node = tq_int_node(t);
+    const tq_tensor *given = tq_attr_tensor(tq_node_attrs(node), "value");
+    const double value =
+        given && given->data ? tq_load_f64(given->data, given->type.dtype, 0) : 0.0;
+    const int8_t code = (int8_t)((value > 0) - (value < 0));
+    const tq_type type = tq_type_make(TQ_I8, 1, (int64_t[]){ 1 });
+    if (!isfinite(value))
+        return tq_int_refuse(t, "its value is %g", value);
+    tq_attr attr = { .name = "value", .kind = TQ_ATTR_TENSOR };
+    TQ_TRY(tq_tensor_init_from(&attr.tensor, &type, &code));
+    tq_value *shape = tq_node_input(node, SHAPE), *codes;
+    const tq_status status = tq_int_emit(t, "ConstantOfShape", &shape, 1, &attr, 1, &codes);
+    tq_tensor_reset(&attr.tensor);
+    TQ_TRY(status);
+    double *scale = TQ_NEW(tq_int_arena(t), double);
+    *scale = code ? fabs(value) : 1.0;
+    tq_int_set(t, 0,
+               &(tq_codes){ .codes = codes,
+                            .axis = -1,
+                            .n = 1,
+                            .scale = scale,
+                            .offset = TQ_NEW(tq_int_arena(t), double),
+                            .clip_lo = -INFINITY,
+                            .clip_hi = INFINITY,
+                            .lo = code,
+                            .hi = code });
+    return TQ_OK;
+}
+
+static tq_status of_shape_bounds(tq_bounds *b)
+{
+    const tq_tensor *value = tq_attr_tensor(tq_bounds_types(b)->attrs, "value");
+    const int64_t code = value && value->data ? tq_load_i64(value->data, value->type.dtype, 0) : 0;
+    tq_bounds_set(b, 0, code, code);
+    return TQ_OK;
+}
+
 static void zeros_reference(const tq_op_run *run)
 {
     const tq_type *type = run->out_types[0];
@@ -127,6 +170,8 @@ const tq_op tq_op_constant_of_shape = {
     .attrs = { { .name = "value", .kind = TQ_ATTR_TENSOR } },
     .infer = of_shape_infer,
     .reference = of_shape_reference,
+    .integerise = of_shape_integerise,
+    .bounds = of_shape_bounds,
 };
 
 const tq_op tq_op_zeros_like = {

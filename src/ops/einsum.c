@@ -4,8 +4,12 @@
  *   y[out] = sum over the other letters of the product of all operands
  *
  * A letter twice in one operand takes its diagonal; without "->" the output has the letters that
- * occur once, in alphabetical order, behind the axes of "...". f32 and f64, summed in double. */
-#include "ops/ops.h"
+ * occur once, in alphabetical order, behind the axes of "...". f32 and f64, summed in double.
+ *
+ * The gradient to an operand is an Einsum of dy and the other operands; what only that operand had
+ * was summed over alone, so the gradient is the same all along it. */
+#include "ops/arithmetic_internal.h"
+#include "ops/strided_internal.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -259,6 +263,117 @@ static void reference(const tq_op_run *run)
     tq_run_for(run, tq_type_count(run->out_types[0]), 256, elements, &j);
 }
 
+/* ---- gradient ------------------------------------------------------------------------------- */
+
+static bool term_has(const term *t, int label)
+{
+    for (int d = 0; d < t->n; d++)
+        if (t->labels[d] == label)
+            return true;
+    return false;
+}
+
+/** Is the label one of the output's, or of an operand's other than i? */
+static bool is_elsewhere(const equation *e, int i, int label)
+{
+    bool found = term_has(&e->out, label);
+    for (int k = 0; k < e->n_operands; k++)
+        found = found || (k != i && term_has(&e->in[k], label));
+    return found;
+}
+
+/** A letter for each label; the axes of "..." take letters that the equation leaves free. */
+static tq_status name_labels(const equation *e, char letters[MAX_LABELS])
+{
+    int next = 0;
+    for (int label = 0; label < MAX_LABELS; label++) {
+        while (label >= ELLIPSIS && next < ELLIPSIS && e->size[next] != 0)
+            next++;
+        const int k = label < ELLIPSIS ? label : next++;
+        if (k >= ELLIPSIS && e->size[label] != 0)
+            return tq_fail(TQ_ERR_UNSUPPORTED, "all letters are taken");
+        letters[label] = (char)(k < 26 ? 'A' + k : 'a' + k - 26);
+    }
+    return TQ_OK;
+}
+
+static char *write_term(char *at, const term *t, const char *letters)
+{
+    for (int d = 0; d < t->n; d++)
+        *at++ = letters[t->labels[d]];
+    return at;
+}
+
+/** dy times the other operands, summed over what operand i lacks; without what only it has. */
+static tq_status sum_others(tq_grad *g, const equation *e, int i, tq_value **out)
+{
+    char letters[MAX_LABELS], text[(MAX_OPERANDS + 1) * (TQ_MAX_RANK + 2) + 1];
+    tq_value *inputs[MAX_OPERANDS] = { tq_grad_of_output(g, 0) };
+    int n_inputs = 1;
+    term target = { 0 };
+    TQ_TRY(name_labels(e, letters));
+    char *at = write_term(text, &e->out, letters);
+    for (int k = 0; k < e->n_operands; k++) {
+        if (k == i)
+            continue;
+        *at++ = ',';
+        at = write_term(at, &e->in[k], letters);
+        inputs[n_inputs++] = tq_grad_input(g, k);
+    }
+    for (int d = 0; d < e->in[i].n; d++)
+        if (is_elsewhere(e, i, e->in[i].labels[d]))
+            target.labels[target.n++] = e->in[i].labels[d];
+    *at++ = '-';
+    *at++ = '>';
+    *write_term(at, &target, letters) = '\0';
+    const tq_attr attr = TQ_STRING("equation", text);
+    tq_node *node;
+    TQ_TRY(tq_grad_node(
+        g,
+        &(tq_node_spec){
+            .op = "Einsum", .inputs = inputs, .n_inputs = n_inputs, .attrs = &attr, .n_attrs = 1 },
+        &node));
+    *out = tq_node_output(node, 0);
+    return TQ_OK;
+}
+
+static tq_status set_operand(tq_grad *g, const equation *e, int i)
+{
+    const term *t = &e->in[i];
+    for (int d = 0; d < t->n; d++)
+        for (int k = 0; k < d; k++)
+            if (t->labels[k] == t->labels[d])
+                return tq_fail(TQ_ERR_UNSUPPORTED, "a diagonal has no gradient");
+    int64_t alone[TQ_MAX_RANK];
+    int n_alone = 0;
+    for (int d = 0; d < t->n; d++)
+        if (!is_elsewhere(e, i, t->labels[d]))
+            alone[n_alone++] = d;
+    tq_value *value, *axes, *shape, *x = tq_grad_input(g, i);
+    TQ_TRY(sum_others(g, e, i, &value));
+    if (n_alone > 0) {
+        TQ_TRY(tq_grad_ints(g, n_alone, alone, &axes));
+        TQ_TRY(tq_grad_make(g, "Unsqueeze", 2, (tq_value *const[]){ value, axes }, &value));
+        TQ_TRY(tq_grad_make(g, "Shape", 1, &x, &shape));
+        TQ_TRY(tq_grad_make(g, "Expand", 2, (tq_value *const[]){ value, shape }, &value));
+    }
+    return tq_grad_set_unbroadcast(g, i, value);
+}
+
+static tq_status gradient(tq_grad *g)
+{
+    const tq_type *types[MAX_OPERANDS] = { NULL };
+    const int n = tq_node_n_inputs(tq_grad_of(g));
+    for (int i = 0; i < n; i++)
+        types[i] = tq_value_type(tq_grad_input(g, i));
+    equation e;
+    TQ_TRY(read_equation(tq_grad_attrs(g), types, n, &e));
+    for (int i = 0; i < n; i++)
+        if (tq_grad_wants(g, i))
+            TQ_TRY(set_operand(g, &e, i));
+    return TQ_OK;
+}
+
 const tq_op tq_op_einsum = {
     .entry = { .name = "Einsum",
                .brief = "sum of products over named axes",
@@ -269,4 +384,5 @@ const tq_op tq_op_einsum = {
     .required_attrs = 1,
     .infer = infer,
     .reference = reference,
+    .gradient = gradient,
 };

@@ -203,15 +203,13 @@ static tq_status gradient(tq_grad *g)
 static tq_status integerise(tq_integerise *t)
 {
     const tq_attrs *attrs = tq_node_attrs(tq_int_node(t));
-    if (transposed(attrs, "transA"))
-        return tq_int_refuse(
-            t, "transA is not implemented on integers; transpose the input before it");
     const tq_value *c = tq_node_input(tq_int_node(t), C);
     if (c && tq_value_type(c)->rank == 2 && tq_value_type(c)->dims[0] != 1)
         return tq_int_refuse(t, "c is %s; expected one value per column",
                              tq_type_text(tq_value_type(c)).s);
     return tq_linear_integerise(t,
-                                &(tq_linear_rule){ .transposed = transposed(attrs, "transB"),
+                                &(tq_linear_rule){ .a_transposed = transposed(attrs, "transA"),
+                                                   .transposed = transposed(attrs, "transB"),
                                                    .alpha = (double)tq_attr_float(attrs, "alpha"),
                                                    .beta = (double)tq_attr_float(attrs, "beta"),
                                                    .bias = C });

@@ -6,6 +6,8 @@
  * with mean and biased variance over the plane x[n, c], or over the planes of the group that c is
  * in: num_groups groups of neighbouring channels. f32; sums in double. */
 #include "ops/batch_norm_internal.h"
+#include "ops/integer_rules_internal.h"
+#include "ops/normalize_internal.h"
 
 #include <math.h>
 
@@ -89,6 +91,35 @@ static void group_reference(const tq_op_run *run)
     run_groups(run, tq_attr_int(run->attrs, "num_groups"));
 }
 
+static tq_status gradient(tq_grad *g)
+{
+    const int64_t n_channels = tq_value_type(tq_grad_input(g, SCALE))->dims[0];
+    return tq_grad_normalize(
+        g, &(tq_normalized){
+               .axis = 1, .n_groups = n_channels, .centred = true, .per_channel = true });
+}
+
+static tq_status group_gradient(tq_grad *g)
+{
+    return tq_grad_normalize(
+        g, &(tq_normalized){ .axis = 1,
+                             .n_groups = tq_attr_int(tq_grad_attrs(g), "num_groups"),
+                             .centred = true,
+                             .per_channel = true });
+}
+
+static tq_status integerise(tq_integerise *t)
+{
+    return tq_integerise_group_normalize(
+        t, tq_value_type(tq_node_input(tq_int_node(t), SCALE))->dims[0]);
+}
+
+static tq_status group_integerise(tq_integerise *t)
+{
+    return tq_integerise_group_normalize(t,
+                                         tq_attr_int(tq_node_attrs(tq_int_node(t)), "num_groups"));
+}
+
 const tq_op tq_op_instance_norm = {
     .entry = { .name = "InstanceNormalization",
                .brief = "normalisation of each plane",
@@ -98,6 +129,8 @@ const tq_op tq_op_instance_norm = {
     .attrs = { TQ_FLOAT("epsilon", 1e-5f) },
     .infer = infer,
     .reference = reference,
+    .gradient = gradient,
+    .integerise = integerise,
 };
 
 const tq_op tq_op_group_norm = {
@@ -110,4 +143,6 @@ const tq_op tq_op_group_norm = {
     .required_attrs = 1,
     .infer = group_infer,
     .reference = group_reference,
+    .gradient = group_gradient,
+    .integerise = group_integerise,
 };

@@ -122,6 +122,13 @@ static tq_status emit(tq_integerise *t, const tq_codes *x, const tq_requant *r, 
     return tq_int_emit(t, "Requant", inputs, 3, attrs, TQ_COUNT(attrs), out);
 }
 
+tq_codes tq_codes_on_grid(tq_integerise *t, const tq_grid *grid, tq_value *codes)
+{
+    tq_codes on_grid = { .codes = codes, .lo = grid->q_min, .hi = grid->q_max };
+    set_one_scale(t, grid, &on_grid);
+    return on_grid;
+}
+
 /** A requantisation rounds half up, or down. Another rounding is as good where no tie tells them
  *  apart; else it must be allowed, and is left with the value for the proof to count the ties. */
 static tq_status check_rounding(tq_integerise *t, const tq_codes *x, const tq_requant *r,

@@ -10,8 +10,11 @@ tq_status tq_integerise_scale(tq_integerise *t);    /* Mul, Div */
 tq_status tq_integerise_extremum(tq_integerise *t); /* Max, Min */
 tq_status tq_integerise_concat(tq_integerise *t);
 tq_status tq_integerise_pad(tq_integerise *t);
+tq_status tq_integerise_slopes(tq_integerise *t, const tq_tensor *slopes); /* PRelu */
 tq_status tq_integerise_softmax(tq_integerise *t);
 tq_status tq_integerise_normalize(tq_integerise *t, bool centred); /* LayerNormalization; RMS */
+/* InstanceNormalization (as many groups as channels), GroupNormalization */
+tq_status tq_integerise_group_normalize(tq_integerise *t, int64_t n_groups);
 tq_status tq_integerise_same(tq_integerise *t); /* Identity, Dropout, Cast to float: no node */
 tq_status tq_integerise_fake_quantize(tq_integerise *t);
 tq_status tq_integerise_quantize_linear(tq_integerise *t);
@@ -32,6 +35,8 @@ bool tq_constant_axis(const tq_type *type, int rank, int *out_axis, int *out_n);
 /** Smallest of u8, i8, u16, i16, i32, i64 that holds [lo, hi]. */
 tq_dtype tq_dtype_holding(int64_t lo, int64_t hi);
 
+/** `codes` that lie on `grid`. */
+tq_codes tq_codes_on_grid(tq_integerise *t, const tq_grid *grid, tq_value *codes);
 /** The grid of the FakeQuantize that is the only consumer of the result, where there is one with
  *  one scale and consecutive codes. */
 tq_status tq_grid_behind(tq_integerise *t, bool *out_found, tq_grid *out_grid);

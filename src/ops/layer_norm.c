@@ -7,7 +7,7 @@
  * mean and biased variance over axes axis .. rank-1; scale and bias broadcast to those axes. The
  * optional outputs are the mean and 1 / sqrt(var + epsilon) of each group. f32; sums in double. */
 #include "ops/integer_rules_internal.h"
-#include "ops/ops.h"
+#include "ops/normalize_internal.h"
 
 #include <math.h>
 
@@ -18,6 +18,17 @@ enum { Y, MEAN, INVSTD };
 static tq_type tail_of(const tq_type *x, int axis)
 {
     return tq_type_make(x->dtype, x->rank - axis, x->dims + axis);
+}
+
+/** An axis of the tail that is not known is that of scale or bias, where it is not broadcast. */
+static void refine_tail(const tq_op_types *t, int i, tq_type *tail)
+{
+    const tq_type *p = tq_op_has(t, i) ? t->in[i] : NULL;
+    for (int d = 1; p && d <= p->rank && d <= tail->rank; d++) {
+        int64_t *dim = &tail->dims[tail->rank - d];
+        if (*dim == TQ_DIM_ANY && p->dims[p->rank - d] > 1)
+            *dim = p->dims[p->rank - d];
+    }
 }
 
 static tq_status check_parameter(const tq_op_types *t, int i, const tq_type *tail)
@@ -41,10 +52,14 @@ static tq_status infer(tq_op_types *t)
     TQ_TRY(tq_op_need_dtype(t, SCALE, TQ_DTYPE_BIT(TQ_F32)));
     int axis;
     TQ_TRY(tq_op_axis(tq_attr_int(t->attrs, "axis"), t->in[X]->rank, &axis));
-    const tq_type tail = tail_of(t->in[X], axis);
-    TQ_TRY(check_parameter(t, SCALE, &tail));
-    TQ_TRY(check_parameter(t, BIAS, &tail));
+    tq_type tail = tail_of(t->in[X], axis);
+    for (int i = SCALE; i <= BIAS; i++)
+        refine_tail(t, i, &tail);
+    for (int i = SCALE; i <= BIAS; i++)
+        TQ_TRY(check_parameter(t, i, &tail));
     t->out[Y] = *t->in[X];
+    for (int d = 0; d < tail.rank; d++)
+        t->out[Y].dims[axis + d] = tail.dims[d];
     for (int i = MEAN; i < t->n_out; i++) {
         t->out[i] = *t->in[X];
         for (int d = axis; d < t->out[i].rank; d++)
@@ -137,6 +152,19 @@ static void reference_rms(const tq_op_run *run)
     run_groups(run, false);
 }
 
+static tq_status gradient(tq_grad *g)
+{
+    return tq_grad_normalize(g, &(tq_normalized){ .axis = tq_attr_int(tq_grad_attrs(g), "axis"),
+                                                  .n_groups = 1,
+                                                  .centred = true });
+}
+
+static tq_status gradient_rms(tq_grad *g)
+{
+    return tq_grad_normalize(
+        g, &(tq_normalized){ .axis = tq_attr_int(tq_grad_attrs(g), "axis"), .n_groups = 1 });
+}
+
 static tq_status integerise(tq_integerise *t)
 {
     return tq_integerise_normalize(t, true);
@@ -156,6 +184,7 @@ const tq_op tq_op_layer_norm = {
     .attrs = { TQ_INT("axis", -1), TQ_FLOAT("epsilon", 1e-5f), TQ_INT("stash_type", 1) },
     .infer = infer,
     .reference = reference,
+    .gradient = gradient,
     .integerise = integerise,
 };
 
@@ -168,5 +197,6 @@ const tq_op tq_op_rms_norm = {
     .attrs = { TQ_INT("axis", -1), TQ_FLOAT("epsilon", 1e-5f), TQ_INT("stash_type", 1) },
     .infer = infer,
     .reference = reference_rms,
+    .gradient = gradient_rms,
     .integerise = integerise_rms,
 };

@@ -6,19 +6,26 @@
  * LeakyRelu has one slope, the attribute alpha; PRelu's is an input that broadcasts to x. f32. On
  * codes a table, so 8-bit codes with one scale are needed. */
 #include "ops/codes_internal.h"
+#include "ops/integer_rules_internal.h"
 
 #include <math.h>
 
 enum { X, SLOPE };
 enum { PRELU_DY = 2 }; /* PReluGrad(x, slope, dy) */
 
-static tq_status integerise(tq_integerise *t)
+static tq_status check_codes(tq_integerise *t)
 {
     const tq_codes *x = tq_int_input(t, X);
     const char *name = tq_value_name(tq_node_input(tq_int_node(t), X));
     if (!x || x->n != 1 || !(TQ_DTYPE_BIT(tq_value_type(x->codes)->dtype) & TQ_DTYPES_CODES))
         return tq_int_refuse(
             t, "input '%s' has no 8-bit codes with one scale; put a FakeQuantize before it", name);
+    return TQ_OK;
+}
+
+static tq_status integerise(tq_integerise *t)
+{
+    TQ_TRY(check_codes(t));
     return tq_int_table(t);
 }
 
@@ -150,9 +157,10 @@ static tq_status gradient_prelu(tq_grad *g)
 static tq_status integerise_prelu(tq_integerise *t)
 {
     const tq_tensor *slope = tq_int_constant(t, SLOPE);
-    if (!slope || tq_tensor_count(slope) != 1)
-        return tq_int_refuse(t, "slope is not one constant; use LeakyRelu or one slope");
-    return integerise(t);
+    if (!slope)
+        return tq_int_refuse(t, "slope is not a constant");
+    TQ_TRY(check_codes(t));
+    return tq_tensor_count(slope) == 1 ? tq_int_table(t) : tq_integerise_slopes(t, slope);
 }
 
 const tq_op tq_op_prelu = {

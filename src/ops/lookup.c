@@ -1,5 +1,6 @@
 /* ShiftRight: x >> shift, arithmetic, so it divides by 2^shift and rounds down. Lookup: a table of
- * 256 entries indexed by code - (smallest code of the dtype): any unary function of 8-bit codes. */
+ * 256 entries indexed by code - (smallest code of the dtype): any unary function of 8-bit codes. A
+ * table [C, 256] has a row for each index along `axis`. */
 #include "ops/ops.h"
 
 #include <truq/integerise.h>
@@ -32,13 +33,28 @@ static tq_status shift_bounds(tq_bounds *b)
     return TQ_OK;
 }
 
+static tq_status check_rows(const tq_op_types *t)
+{
+    int axis;
+    TQ_TRY(tq_op_need_rank(t, X, 1, TQ_MAX_RANK));
+    TQ_TRY(tq_op_axis(tq_attr_int(t->attrs, "axis"), t->in[X]->rank, &axis));
+    if (!tq_dim_fits(t->in[TABLE]->dims[0], t->in[X]->dims[axis]))
+        return tq_fail(TQ_ERR_SHAPE, "the table is %s, x is %s; expected a row for each channel",
+                       tq_type_text(t->in[TABLE]).s, tq_type_text(t->in[X]).s);
+    return TQ_OK;
+}
+
 static tq_status lookup_infer(tq_op_types *t)
 {
     TQ_TRY(tq_op_need_dtype(t, X, TQ_DTYPES_CODES));
     TQ_TRY(tq_op_need_dtype(t, TABLE, TQ_DTYPES_INTEGER));
-    if (t->in[TABLE]->rank != 1 || t->in[TABLE]->dims[0] != 256)
+    TQ_TRY(tq_op_need_rank(t, TABLE, 1, 2));
+    const tq_type *table = t->in[TABLE];
+    if (table->dims[table->rank - 1] != 256)
         return tq_fail(TQ_ERR_SHAPE, "the table is %s; expected 256 entries",
-                       tq_type_text(t->in[TABLE]).s);
+                       tq_type_text(table).s);
+    if (table->rank == 2)
+        TQ_TRY(check_rows(t));
     t->out[0] = *t->in[X];
     t->out[0].dtype = t->in[TABLE]->dtype;
     return TQ_OK;
@@ -47,10 +63,16 @@ static tq_status lookup_infer(tq_op_types *t)
 static void lookup_reference(const tq_op_run *run)
 {
     const tq_dtype x = run->in_types[X]->dtype, y = run->out_types[0]->dtype;
-    const int64_t lowest = tq_dtype_min(x);
-    for (int64_t i = 0; i < tq_type_count(run->in_types[X]); i++)
-        tq_store_i64(run->out[0], y, i,
-                     tq_load_i64(run->in[TABLE], y, tq_load_i64(run->in[X], x, i) - lowest));
+    const tq_type *type = run->in_types[X];
+    const bool rows = run->in_types[TABLE]->rank == 2;
+    const int64_t axis = tq_attr_int(run->attrs, "axis"), lowest = tq_dtype_min(x);
+    const int d = rows ? (int)(axis < 0 ? axis + type->rank : axis) : -1;
+    const int64_t n_inner = rows ? tq_type_count_from(type, d + 1) : 1;
+    for (int64_t i = 0; i < tq_type_count(type); i++) {
+        const int64_t row = rows ? i / n_inner % type->dims[d] : 0;
+        const int64_t entry = tq_load_i64(run->in[X], x, i) - lowest;
+        tq_store_i64(run->out[0], y, i, tq_load_i64(run->in[TABLE], y, row * 256 + entry));
+    }
 }
 
 /** The entries that the codes of x can reach. */
@@ -63,8 +85,10 @@ static tq_status lookup_bounds(tq_bounds *b)
     const int64_t lowest = tq_dtype_min(t->in[X]->dtype);
     int64_t first, last, lo = INT64_MAX, hi = INT64_MIN;
     tq_bounds_input(b, X, &first, &last);
-    for (int64_t i = first - lowest; i <= last - lowest; i++) {
-        const int64_t entry = tq_load_i64(table->data, table->type.dtype, tq_clip_i64(i, 0, 255));
+    for (int64_t i = 0; i < tq_tensor_count(table); i++) {
+        const int64_t entry = tq_load_i64(table->data, table->type.dtype, i);
+        if (i % 256 < first - lowest || i % 256 > last - lowest)
+            continue;
         lo = entry < lo ? entry : lo;
         hi = entry > hi ? entry : hi;
     }
@@ -91,6 +115,7 @@ const tq_op tq_op_lookup = {
     .flags = TQ_OP_ELEMENTWISE | TQ_OP_INTEGER,
     .inputs = { "x", "table" },
     .outputs = { "y" },
+    .attrs = { TQ_INT("axis", 1) },
     .infer = lookup_infer,
     .reference = lookup_reference,
     .bounds = lookup_bounds,

@@ -3,9 +3,12 @@
  *
  *   y = a b      floats; also i32, i64 (modulo 2^32, 2^64)
  *
- *   da = dy b^T, db = a^T dy, each summed over the batches that broadcast it. Two plain matrices
- * use Gemm for both; any other case has MatMulGradA and MatMulGradB. */
+ *   da = dy b^T, db = a^T dy, each summed over the batches that broadcast it. Plain matrices use
+ * Gemm, where b is one for all batches with the rows of all of them; rows and columns of one axis
+ * have MatMulGradA and MatMulGradB. */
+#include "ops/arithmetic_internal.h"
 #include "ops/matmul_core_internal.h"
+#include "ops/strided_internal.h"
 
 enum { A, B };
 enum { DY, OTHER, SELF }; /* of the gradients */
@@ -55,16 +58,80 @@ static tq_status emit_gemm(tq_grad *g, int i, tq_value *left, tq_value *right, b
     return TQ_OK;
 }
 
+/** The matrices of x transposed. */
+static tq_status transpose(tq_grad *g, tq_value *x, tq_value **out)
+{
+    const int rank = tq_value_type(x)->rank;
+    int64_t perm[TQ_MAX_RANK];
+    for (int d = 0; d < rank; d++)
+        perm[d] = d < rank - 2 ? d : 2 * rank - 3 - d;
+    const tq_attr attr = TQ_INTS("perm", rank, perm);
+    tq_node *node;
+    TQ_TRY(tq_grad_node(
+        g,
+        &(tq_node_spec){
+            .op = "Transpose", .inputs = &x, .n_inputs = 1, .attrs = &attr, .n_attrs = 1 },
+        &node));
+    *out = tq_node_output(node, 0);
+    return TQ_OK;
+}
+
+/** x as one matrix of all its rows. */
+static tq_status stack_rows(tq_grad *g, tq_value *x, tq_value **out)
+{
+    const tq_type *type = tq_value_type(x);
+    const int64_t target[] = { -1, type->dims[type->rank - 1] };
+    tq_value *shape;
+    TQ_TRY(tq_grad_ints(g, 2, target, &shape));
+    return tq_grad_make(g, "Reshape", 2, (tq_value *const[]){ x, shape }, out);
+}
+
+/** d loss / d input i = left right, summed over the batches that broadcast it. */
+static tq_status emit_product(tq_grad *g, int i, tq_value *left, tq_value *right)
+{
+    tq_value *product;
+    TQ_TRY(tq_grad_make(g, "MatMul", 2, (tq_value *const[]){ left, right }, &product));
+    return tq_grad_set_unbroadcast(g, i, product);
+}
+
+static tq_status emit_a(tq_grad *g, tq_value *b, tq_value *dy)
+{
+    tq_value *b_t;
+    if (!tq_grad_wants(g, A))
+        return TQ_OK;
+    TQ_TRY(transpose(g, b, &b_t));
+    return emit_product(g, A, dy, b_t);
+}
+
+static tq_status emit_b(tq_grad *g, tq_value *a, tq_value *b, tq_value *dy)
+{
+    tq_value *rows, *dy_rows, *a_t;
+    const tq_type *type = tq_value_type(a);
+    if (!tq_grad_wants(g, B))
+        return TQ_OK;
+    if (tq_value_type(b)->rank == 2 && type->dims[type->rank - 1] != TQ_DIM_ANY) {
+        TQ_TRY(stack_rows(g, a, &rows));
+        TQ_TRY(stack_rows(g, dy, &dy_rows));
+        return emit_gemm(g, B, rows, dy_rows, true, false);
+    }
+    TQ_TRY(transpose(g, a, &a_t));
+    return emit_product(g, B, a_t, dy);
+}
+
 static tq_status gradient(tq_grad *g)
 {
     tq_value *a = tq_grad_input(g, A), *b = tq_grad_input(g, B), *dy = tq_grad_of_output(g, 0);
-    const tq_type *type = tq_value_type(a);
-    if (type->rank == 2 && tq_value_type(b)->rank == 2 && type->dtype == TQ_F32) {
-        TQ_TRY(emit_gemm(g, A, dy, b, false, true));
-        return emit_gemm(g, B, a, dy, true, false);
+    const int a_rank = tq_value_type(a)->rank, b_rank = tq_value_type(b)->rank;
+    if (a_rank < 2 || b_rank < 2 || tq_value_type(a)->dtype != TQ_F32) {
+        TQ_TRY(tq_grad_emit(g, A, "MatMulGradA", dy, b, a));
+        return tq_grad_emit(g, B, "MatMulGradB", dy, a, b);
     }
-    TQ_TRY(tq_grad_emit(g, A, "MatMulGradA", dy, b, a));
-    return tq_grad_emit(g, B, "MatMulGradB", dy, a, b);
+    if (a_rank > 2 || b_rank > 2) {
+        TQ_TRY(emit_a(g, b, dy));
+        return emit_b(g, a, b, dy);
+    }
+    TQ_TRY(emit_gemm(g, A, dy, b, false, true));
+    return emit_gemm(g, B, a, dy, true, false);
 }
 
 static tq_status integerise(tq_integerise *t)

@@ -48,6 +48,7 @@ tq_sum_bounds tq_matmul_bounds(const tq_matmul *p, tq_interval a, const tq_tenso
 
 /** The integer rule of MatMul and Gemm. Attributes of Gemm; those of MatMul are neutral. */
 typedef struct tq_linear_rule {
+    bool a_transposed;  /* a is [k, m] */
     bool transposed;    /* b is [n, k] */
     double alpha, beta; /* of the product and of the bias */
     int bias;           /* input with the bias; -1: none */

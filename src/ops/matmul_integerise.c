@@ -46,9 +46,26 @@ static tq_status read_b(tq_integerise *t, const tq_linear_rule *rule, operands *
     return TQ_OK;
 }
 
-static tq_status read_operands(tq_integerise *t, const tq_linear_rule *rule, operands *o)
+static tq_status transpose(tq_integerise *t, tq_value **codes)
+{
+    const tq_attr perm = TQ_INTS("perm", 2, ((int64_t[]){ 1, 0 }));
+    return tq_int_emit(t, "Transpose", codes, 1, &perm, 1, codes);
+}
+
+static tq_status read_a(tq_integerise *t, const tq_linear_rule *rule, operands *o)
 {
     TQ_TRY(tq_codes_grid(t, A, &o->a, &o->a_zero_point));
+    if (!rule->a_transposed)
+        return TQ_OK;
+    tq_codes *a = TQ_NEW(tq_int_arena(t), tq_codes);
+    *a = *o->a;
+    o->a = a;
+    return transpose(t, &a->codes);
+}
+
+static tq_status read_operands(tq_integerise *t, const tq_linear_rule *rule, operands *o)
+{
+    TQ_TRY(read_a(t, rule, o));
     TQ_TRY(read_b(t, rule, o));
     if (rule->transposed) {
         const int64_t n = o->b_type.dims[0];
@@ -82,8 +99,7 @@ static tq_status place_b(tq_integerise *t, const operands *o, bool transposed, t
         return TQ_OK;
     if (o->weight)
         return weight_constant(t, o, true, false, o->b_type.dtype, out);
-    const tq_attr perm = TQ_INTS("perm", 2, ((int64_t[]){ 1, 0 }));
-    return tq_int_emit(t, "Transpose", out, 1, &perm, 1, out);
+    return transpose(t, out);
 }
 
 static tq_status emit_narrow(tq_integerise *t, const operands *o, bool transposed, tq_value **out)

@@ -1,5 +1,6 @@
 /* Normalisation of codes over the last axis by one integer square root, and the integer rules of
- * LayerNormalization and RMSNormalization. With n elements q,
+ * LayerNormalization, RMSNormalization and, group by group, InstanceNormalization and
+ * GroupNormalization. With n elements q,
  *
  *   centred:  d_i = n q_i - sum q,             V = n sum q^2 - (sum q)^2 + epsilon
  *   else:     d_i = n (q_i - zero_point),      V = n sum (q - zero_point)^2 + epsilon
@@ -164,24 +165,27 @@ static tq_status choose(tq_integerise *t, const tq_codes *x, int64_t n, settings
     return TQ_OK;
 }
 
-static tq_status state(tq_integerise *t, const tq_codes *x, int64_t n, tq_value *codes)
+/** Gain and bias, one of each for each index along `axis`, wait for the requantisation. */
+static tq_status state(tq_integerise *t, int64_t size, int axis, int64_t n, tq_value *codes)
 {
     const double *gain, *bias;
     double *scale = TQ_NEW_N(tq_int_arena(t), double, n),
            *offset = TQ_NEW_N(tq_int_arena(t), double, n);
     TQ_TRY(tq_codes_reals(t, GAIN, "scale", n, &gain));
     TQ_TRY(tq_codes_reals(t, BIAS, "bias", n, &bias));
+    bool same = true;
     for (int64_t i = 0; i < n; i++) {
         scale[i] = ldexp(gain[i], -FRACTION);
         offset[i] = bias ? bias[i] : 0.0;
+        same = same && scale[i] == scale[0] && offset[i] == offset[0];
         if (scale[i] == 0.0)
             return tq_int_refuse(t, "its scale of channel %lld is 0", (long long)i);
     }
-    const int64_t most = largest(n, FRACTION);
+    const int64_t most = largest(size, FRACTION);
     tq_int_set(t, 0,
                &(tq_codes){ .codes = codes,
-                            .axis = n > 1 ? tq_value_type(x->codes)->rank - 1 : -1,
-                            .n = (int)n,
+                            .axis = same ? -1 : axis,
+                            .n = same ? 1 : (int)n,
                             .scale = scale,
                             .offset = offset,
                             .clip_lo = -INFINITY,
@@ -189,6 +193,18 @@ static tq_status state(tq_integerise *t, const tq_codes *x, int64_t n, tq_value 
                             .lo = -most,
                             .hi = most });
     return TQ_OK;
+}
+
+/** Normalises runs of n of *codes, which are those of x perhaps in another shape. */
+static tq_status emit(tq_integerise *t, const tq_codes *x, int64_t n, settings *s, tq_value **codes)
+{
+    if (!(x->scale[0] > 0))
+        return tq_int_refuse(t, "its input has a negative scale; put a FakeQuantize before it");
+    TQ_TRY(choose(t, x, n, s));
+    const tq_attr attrs[] = { TQ_INT("epsilon", s->epsilon), TQ_INT("root_shift", s->root_shift),
+                              TQ_INT("fraction", FRACTION), TQ_INT("centred", s->centred),
+                              TQ_INT("zero_point", s->centred ? 0 : s->zero_point) };
+    return tq_int_emit(t, "NormalizeInteger", codes, 1, attrs, TQ_COUNT(attrs), codes);
 }
 
 tq_status tq_integerise_normalize(tq_integerise *t, bool centred)
@@ -206,13 +222,37 @@ tq_status tq_integerise_normalize(tq_integerise *t, bool centred)
                              "it normalises %s from axis %lld on; only one last axis of known "
                              "size has an integer form",
                              tq_type_text(type).s, (long long)axis);
-    if (!(x->scale[0] > 0))
-        return tq_int_refuse(t, "its input has a negative scale; put a FakeQuantize before it");
-    TQ_TRY(choose(t, x, n, &s));
-    const tq_attr attrs[] = { TQ_INT("epsilon", s.epsilon), TQ_INT("root_shift", s.root_shift),
-                              TQ_INT("fraction", FRACTION), TQ_INT("centred", centred),
-                              TQ_INT("zero_point", centred ? 0 : s.zero_point) };
     tq_value *codes = x->codes;
-    TQ_TRY(tq_int_emit(t, "NormalizeInteger", &codes, 1, attrs, TQ_COUNT(attrs), &codes));
-    return state(t, x, n, codes);
+    TQ_TRY(emit(t, x, n, &s, &codes));
+    return state(t, n, type->rank - 1, n, codes);
+}
+
+static tq_status reshape(tq_integerise *t, const int64_t *dims, int rank, tq_value **codes)
+{
+    tq_value *target;
+    const int64_t n = rank;
+    TQ_TRY(tq_int_add_constant(t, "groups", TQ_I64, 1, &n, dims, &target));
+    return tq_int_emit(t, "Reshape", (tq_value *[]){ *codes, target }, 2, NULL, 0, codes);
+}
+
+tq_status tq_integerise_group_normalize(tq_integerise *t, int64_t n_groups)
+{
+    const tq_codes *x;
+    settings s = { .centred = true };
+    TQ_TRY(tq_codes_grid(t, X, &x, &s.zero_point));
+    const tq_type *type = tq_value_type(x->codes);
+    const int64_t count = tq_type_count_from(type, 1), n = count / n_groups;
+    if (count == TQ_DIM_ANY || n < 1 || n > INT32_MAX)
+        return tq_int_refuse(t, "it normalises %s; only groups of known size have an integer form",
+                             tq_type_text(type).s);
+    tq_value *codes = x->codes;
+    const bool as_it_is = type->rank == 3 && n_groups == type->dims[1];
+    if (!as_it_is)
+        TQ_TRY(reshape(t, (int64_t[]){ 0, n_groups, n }, 3, &codes));
+    TQ_TRY(emit(t, x, n, &s, &codes));
+    tq_type whole = *type;
+    whole.dims[0] = 0; /* that of the groups */
+    if (!as_it_is)
+        TQ_TRY(reshape(t, whole.dims, whole.rank, &codes));
+    return state(t, n, 1, type->dims[1], codes);
 }

@@ -1,5 +1,5 @@
-/* Range: start, start + delta, ... as long as limit is not reached (ONNX Range-11). Its length is
- * max(0, ceil((limit - start) / delta)). f32, f64, i16, i32, i64; floats are start + i * delta in
+/* Range: start, start + delta, ... as long as limit is not reached (ONNX Range-27). Its length is
+ * max(0, ceil((limit - start) / delta)). Floats, i16, i32, i64; floats are start + i * delta in
  * double. */
 #include "ops/ops.h"
 
@@ -45,7 +45,7 @@ static tq_status infer(tq_op_types *t)
     for (int i = START; i <= DELTA; i++) {
         TQ_TRY(tq_op_need_dtype(t, i,
                                 i ? TQ_DTYPE_BIT(t->in[START]->dtype)
-                                  : TQ_DTYPES_REAL | TQ_DTYPES_WIDE | TQ_DTYPE_BIT(TQ_I16)));
+                                  : TQ_DTYPES_FLOAT | TQ_DTYPES_WIDE | TQ_DTYPE_BIT(TQ_I16)));
         if (t->in[i]->rank >= 0 && tq_type_count(t->in[i]) != 1)
             return tq_fail(TQ_ERR_SHAPE, "input %d is %s; expected one element", i,
                            tq_type_text(t->in[i]).s);
@@ -94,7 +94,7 @@ static tq_status bounds(tq_bounds *b)
 }
 
 const tq_op tq_op_range = {
-    .entry = { .name = "Range", .brief = "numbers in equal steps", .source = "ONNX Range-11" },
+    .entry = { .name = "Range", .brief = "numbers in equal steps", .source = "ONNX Range-27" },
     .flags = TQ_OP_INTEGER | TQ_OP_DATA_DEPENDENT,
     .inputs = { "start", "limit", "delta" },
     .outputs = { "output" },

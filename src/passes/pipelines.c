@@ -3,9 +3,10 @@
 
 const tq_pipeline tq_pipeline_canonicalise = {
     .entry = { .name = "canonicalise", .brief = "one spelling for what exporters write in many" },
-    .editors = (const char *const[]){ "remove-identity", "canonicalise-flatten",
-                                      "canonicalise-shapes", "fold-constants", "fuse-functions",
-                                      "canonicalise-activations", NULL },
+    .editors =
+        (const char *const[]){ "remove-identity", "canonicalise-flatten", "canonicalise-reshapes",
+                               "canonicalise-shapes", "fold-constants", "fuse-functions",
+                               "decompose-attention", "canonicalise-activations", NULL },
 };
 
 const tq_pipeline tq_pipeline_fold = {
@@ -15,25 +16,33 @@ const tq_pipeline tq_pipeline_fold = {
 
 const tq_pipeline tq_pipeline_f2f = {
     .entry = { .name = "f2f", .brief = "float to fake-quantised" },
-    .editors =
-        (const char *const[]){ "remove-identity", "canonicalise-flatten", "canonicalise-shapes",
-                               "fold-constants", "fuse-functions", "canonicalise-activations",
-                               "linear-bias-into-bn", "quantize-weights", "quantize-slots",
-                               "quantize-activations", "split-bias", "harmonise-adds",
-                               "quantize-pools", "quantize-concats", "quantize-inputs",
-                               "interpose-quantizers", "share-grids", "fuse-activations", NULL },
+    .editors = (const char *const[]){ "halves-to-floats",         "remove-identity",
+                                      "canonicalise-flatten",     "canonicalise-reshapes",
+                                      "canonicalise-shapes",      "fold-constants",
+                                      "fuse-functions",           "decompose-attention",
+                                      "canonicalise-activations", "linear-bias-into-bn",
+                                      "quantize-weights",         "quantize-slots",
+                                      "quantize-activations",     "split-bias",
+                                      "harmonise-adds",           "quantize-pools",
+                                      "quantize-concats",         "quantize-inputs",
+                                      "interpose-quantizers",     "share-grids",
+                                      "fuse-activations",         NULL },
 };
 
 const tq_pipeline tq_pipeline_f2f_folded = {
     .entry = { .name = "f2f-folded",
                .brief = "float to fake-quantised, batch norms folded into convolutions first" },
-    .editors =
-        (const char *const[]){ "remove-identity", "canonicalise-flatten", "canonicalise-shapes",
-                               "fold-constants", "fuse-functions", "canonicalise-activations",
-                               "fold-batchnorm", "quantize-weights", "quantize-slots",
-                               "quantize-activations", "split-bias", "harmonise-adds",
-                               "quantize-pools", "quantize-concats", "quantize-inputs",
-                               "interpose-quantizers", "share-grids", "fuse-activations", NULL },
+    .editors = (const char *const[]){ "halves-to-floats",         "remove-identity",
+                                      "canonicalise-flatten",     "canonicalise-reshapes",
+                                      "canonicalise-shapes",      "fold-constants",
+                                      "fuse-functions",           "decompose-attention",
+                                      "canonicalise-activations", "fold-batchnorm",
+                                      "quantize-weights",         "quantize-slots",
+                                      "quantize-activations",     "split-bias",
+                                      "harmonise-adds",           "quantize-pools",
+                                      "quantize-concats",         "quantize-inputs",
+                                      "interpose-quantizers",     "share-grids",
+                                      "fuse-activations",         NULL },
 };
 
 const tq_pipeline tq_pipeline_f2t = {
@@ -46,7 +55,8 @@ const tq_pipeline tq_pipeline_f2t = {
 const tq_pipeline tq_pipeline_pre_grad = {
     .entry = { .name = "pre-grad",
                .brief = "what is differentiated: each training graph before its gradients" },
-    .editors = (const char *const[]){ "train-dropout", "train-batchnorm", NULL },
+    .editors =
+        (const char *const[]){ "decompose-attention", "train-dropout", "train-batchnorm", NULL },
     .stages = 1u << TQ_EDIT_PRE_GRAD,
 };
 

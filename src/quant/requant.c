@@ -45,8 +45,10 @@ static bool try_channel(const request *r, int c, int shift, int64_t *out_mul, in
     const tq_rounding how = limits->floor_mul_add ? TQ_ROUND_FLOOR : TQ_ROUND_HALF_UP;
     const int64_t half =
         r->rounding == TQ_ROUND_FLOOR || shift == 0 ? 0 : INT64_C(1) << (shift - 1);
+    const bool always_0 = r->lo == 0 && r->hi == 0; /* a dead input: any multiplier will do */
     int64_t mul, add;
-    if (!scale_up(r->scale[c], shift, how, &mul) || !scale_up(r->offset[c], shift, how, &add))
+    if (!scale_up(always_0 && !limits->power_of_two ? 0.0 : r->scale[c], shift, how, &mul) ||
+        !scale_up(r->offset[c], shift, how, &add))
         return false;
     add += half;
     if (limits->f32_exact) {

@@ -6,7 +6,7 @@
 
 #include <sys/mman.h>
 
-enum { N_TRIES = 3000, N_RUNS = 300, MAX_IN = 6, MAX_OUT = 8, MAX_ELEMENTS = 1 << 14 };
+enum { N_TRIES = 3000, N_RUNS = 300, MAX_IN = 8, MAX_OUT = 8, MAX_ELEMENTS = 1 << 14 };
 
 typedef struct attempt {
     tq_random random;
@@ -45,6 +45,20 @@ static tq_type any_type(attempt *a)
     tq_type_make(dtype_, (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)),              \
                  (const int64_t[]){ __VA_ARGS__ })
 
+static tq_type recurrent_type(attempt *a, tq_dtype dtype, int i)
+{
+    const int64_t n_gates = a->op->entry.name[0] == 'R' ? 1 : a->op->entry.name[0] == 'G' ? 3 : 4;
+    const tq_type types[] = { TYPE(dtype, 3, 2, 9),
+                              TYPE(dtype, 1, 3 * n_gates, 9),
+                              TYPE(dtype, 1, 3 * n_gates, 3),
+                              TYPE(dtype, 1, 6 * n_gates),
+                              TYPE(TQ_I32, 2),
+                              TYPE(dtype, 1, 2, 3),
+                              TYPE(dtype, 1, 2, 3),
+                              TYPE(dtype, 1, 9) };
+    return types[i];
+}
+
 /* What operators usually read: plane by plane with vectors of channels, windows and kernels,
  * matrices, codes. */
 static tq_type type_of_input(attempt *a, int kind, int i, const tq_type *first)
@@ -81,6 +95,8 @@ static tq_type type_of_input(attempt *a, int kind, int i, const tq_type *first)
                                     (const int64_t[]){ 4 });
     case 10: /* gradients: dy, x, w of a convolution, x and what came of it */
         return i == 2 || pick(a, 2) ? TYPE(TQ_F32, 2, 4, side, side) : TYPE(TQ_F32, 4, 4, 3, 3);
+    case 11: /* a recurrent layer: sequences, weights, biases, lengths, states, peepholes */
+        return recurrent_type(a, dtype, i);
     default: /* anything */
         return any_type(a);
     }
@@ -114,7 +130,7 @@ static void make_inputs(attempt *a)
     required = required < declared ? required : declared;
     a->n_inputs = required + (int)pick(a, declared - required + 1);
     tq_type first = any_type(a);
-    const int kind = (int)pick(a, 12);
+    const int kind = (int)pick(a, 13);
     for (int i = 0; i < a->n_inputs; i++) {
         if (i >= required && !variadic && pick(a, 4) == 0)
             continue;
@@ -138,7 +154,7 @@ static const char *any_string(attempt *a, const char *name)
         { "rounding", "half-up", "half-even", "floor", "stochastic" },
         { "quantizer", "pact", "fixed", "lsq" },
         { "init", "minmax", "meanstd:3", "const:0,1" },
-        { "direction", "LEFT", "RIGHT" },
+        { "direction", "LEFT", "RIGHT", "forward", "reverse" },
     };
     for (int i = 0; i < TQ_COUNT(words); i++)
         if (strcmp(words[i][0], name) == 0) {

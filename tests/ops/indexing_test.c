@@ -60,6 +60,7 @@ TEST(a_range_ends_before_its_limit)
     CHECK_VALUES(RANGE("i64", "1", "6", "2"), 1, 3, 5);
     CHECK_VALUES(RANGE("i32", "5", "1", "-2"), 5, 3);
     CHECK_VALUES(RANGE("f32", "0", "1", "0.4"), 0, 0.4, 0.8);
+    CHECK_VALUES(RANGE("f16", "1", "2", "0.5"), 1, 1.5);
     CHECK_TYPE(RANGE("i64", "3", "3", "1"), "i64[0]");
     CHECK_REFUSED(RANGE("i64", "3", "4", "0"), "no end");
     CHECK_REFUSED(RANGE("i64", "0", "9223372036854775807", "1"), "no end");

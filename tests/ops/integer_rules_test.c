@@ -197,6 +197,16 @@ TEST(codes_of_16_bits_are_widened)
                "Cast");
 }
 
+TEST(a_transposed_operand_of_gemm_is_transposed_as_codes)
+{
+    CHECK_ROAD(FREE_X("[9,2]") FAKE_W("[4,9]") "y = Gemm(q,v)[transA=1,transB=1] " SIGNED_Y("4"),
+               "Transpose");
+    CHECK_ROAD("input x: f32[9,4] const xl: f32[1] = -2.0 const xh: f32[1] = 2.0 "
+               "q = FakeQuantize(x,xl,xh)[quantizer=\"pact\",q_min=-2048,n_levels=4096] " FAKE_W(
+                   "[4,9]") "y = Gemm(q,v)[transA=1,transB=1] " SIGNED_Y("4"),
+               "Transpose");
+}
+
 TEST(means_over_axes_become_sums)
 {
     CHECK_ROAD(
@@ -222,6 +232,8 @@ TEST(functions_become_tables)
     CHECK_ROAD(FAKE_X("[3,50]") "y = Sigmoid(q) " FAKE_Y("1"), "Lookup");
     CHECK_ROAD(FAKE_X("[3,50]") "y = HardSwish(q) " SIGNED_Y("2"), "Lookup");
     CHECK_ROAD(FAKE_X("[3,50]") "const s: f32[1,1,1] = {0.25} y = PRelu(q,s) " SIGNED_Y("2"),
+               "Lookup");
+    CHECK_ROAD(FAKE_X("[3,4,50]") "const s: f32[4,1] = {0.25,-1,0,3} y = PRelu(q,s) " SIGNED_Y("2"),
                "Lookup");
 }
 

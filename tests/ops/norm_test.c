@@ -55,6 +55,17 @@ TEST(layer_norm_takes_the_last_axes)
                  1, 4.5);
 }
 
+TEST(scale_says_how_long_an_unknown_axis_is)
+{
+    CHECK_TYPE("input x: f32[?,?,?] const s: f32[4] = 1 y = LayerNormalization(x,s)", "f32[?,?,4]");
+    CHECK_TYPE("input x: f32[?,?] const s: f32[1] = 1 const b: f32[3] = 0 "
+               "y = LayerNormalization(x,s,b)",
+               "f32[?,3]");
+    CHECK_REFUSED("input x: f32[?,?] const s: f32[4] = 1 const b: f32[3] = 0 "
+                  "y = LayerNormalization(x,s,b)",
+                  "f32[3] and f32[4] do not broadcast");
+}
+
 TEST(instance_norm_takes_each_plane)
 {
     CHECK_VALUES(

@@ -56,6 +56,24 @@ TEST(a_table_is_indexed_from_the_smallest_code)
     tq_graph_destroy(g);
 }
 
+TEST(a_table_may_have_a_row_for_each_channel)
+{
+    const char *text = "const x: u8[1,2,2] = {0,1,0,1} const t: i8[2,256] = 0 y = Lookup(x, t)";
+    tq_graph *g = check_graph(text);
+    void *table;
+    CHECK_OK(tq_value_own(tq_graph_find_value(g, "t"), &table));
+    for (int i = 0; i < 4; i++)
+        ((int8_t *)table)[i / 2 * 256 + i % 2] = (int8_t)(10 + i);
+    tq_tensor y;
+    CHECK_OK(tq_node_evaluate(tq_graph_last(g), &y));
+    for (int i = 0; i < 4; i++)
+        CHECK_EQ(((const int8_t *)y.data)[i], 10 + i);
+    tq_tensor_reset(&y);
+    tq_graph_destroy(g);
+    CHECK_REFUSED("const x: u8[1,3] = 0 const t: i8[2,256] = 0 y = Lookup(x, t)",
+                  "a row for each channel");
+}
+
 /* ---- FakeQuantize ---------------------------------------------------------------------------- */
 
 TEST(fake_quantisation_rounds_to_the_grid_of_its_parameters)

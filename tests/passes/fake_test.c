@@ -188,6 +188,33 @@ TEST(pools_concatenations_and_products_pass_quantisers)
               "r = Neg(q.fq)\n");
 }
 
+TEST(a_max_pool_right_behind_a_convolution_compares_codes)
+{
+    check_f2f(X W "c = Conv(x, w)\n p = MaxPool(c) [kernel_shape=[2,2]]\n y = Tanh(p)",
+              "x.fq = input(x, x.scale)\n"
+              "w.range = WeightRange(w)\n"
+              "w.fq = weight(w, w.range)\n"
+              "c = Conv(x.fq, w.fq)\n"
+              "c.fq = interposed(c, c.clip_lo)\n"
+              "p = MaxPool(c.fq)\n"
+              "y = Tanh(p)\n");
+}
+
+TEST(differences_and_joined_constants_pass_quantisers)
+{
+    check_f2f("input x: f32[1,2,4]\n const w: f32[4,4] = random(1)\n const k: f32[1,1,4] = 1\n"
+              "m = MatMul(x, w)\n d = Sub(x, m)\n c = Concat(k, d) [axis=1]\n y = Neg(c)",
+              "x.fq = input(x, x.scale)\n"
+              "w.range = WeightRange(w)\n"
+              "w.fq = weight(w, w.range)\n"
+              "m = MatMul(x.fq, w.fq)\n"
+              "m.fq = interposed(m, m.clip_lo)\n"
+              "d = Sub(x.fq, m.fq)\n"
+              "c = Concat(k, d)\n"
+              "c.fq = concat(c, c.clip_lo)\n"
+              "y = Neg(c.fq)\n");
+}
+
 TEST(an_output_stays_in_reals_while_its_readers_get_codes)
 {
     check_f2f(X W "c = Conv(x, w)\n a = Relu(c)\n d = Conv(a, v)\n output a\n output d",

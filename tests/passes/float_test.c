@@ -239,3 +239,18 @@ TEST(grouped_convolutions_fold_too)
     tq_graph_destroy(before);
     tq_graph_destroy(graph);
 }
+
+TEST(a_network_of_halves_becomes_one_of_floats)
+{
+    tq_graph *graph = check_graph("input x: f16[2]  const k: f16[2] = {0.5, 3}  y = Mul(x, k) "
+                                  "w = Cast(y) [to=1]  s = Softmax(w)  z = Cast(s) [to=10]");
+    CHECK_OK(tq_editor_run(edits_find("halves-to-floats"), graph));
+    edits_check_text(graph, "input x: f32[2]  const k: f32[2] = {0.5, 3}  y = Mul(x, k) "
+                            "z = Softmax(y) \"s\"");
+    tq_graph_destroy(graph);
+}
+
+TEST(a_network_of_floats_stays_as_it_is)
+{
+    edits_check_none("halves-to-floats", "input x: f32[2]  y = Cast(x) [to=1]  z = Relu(y)");
+}

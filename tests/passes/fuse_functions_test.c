@@ -62,3 +62,29 @@ TEST(a_normalisation_step_by_step_is_one_operator)
         "y = LayerNormalization(x, g, k) [axis=-1, epsilon=1e-5]",
         1e-5);
 }
+
+TEST(a_division_by_the_norm_is_a_normalisation)
+{
+    const char *after = "input x: f32[3,4]  const r: f32[4] = 0.5 "
+                        "y = RMSNormalization(x, r) [axis=-1, epsilon=2.5e-25]";
+    tq_graph *graph =
+        check_graph("input x: f32[3,4]  const a: i64[1] = {-1} "
+                    "const tiny: f32[] = 1e-12  n = ReduceL2(x, a)  c = Clip(n, tiny) "
+                    "s = Shape(x)  e = Expand(c, s)  y = Div(x, e)");
+    tq_graph *original = tq_graph_clone(graph), *wanted = check_graph(after);
+    CHECK_OK(tq_editor_run(edits_find("fuse-functions"), graph));
+    CHECK_EQ(check_count(graph, "RMSNormalization"), 1);
+    CHECK_EQ(tq_graph_n_nodes(graph), 1);
+    CHECK_NEAR(edits_difference(original, graph), 0, 1e-6);
+    CHECK_NEAR(edits_difference(wanted, graph), 0, 0);
+    tq_graph_destroy(graph);
+    tq_graph_destroy(original);
+    tq_graph_destroy(wanted);
+}
+
+TEST(a_division_by_a_norm_over_other_axes_stays)
+{
+    edits_check_none("fuse-functions",
+                     "input x: f32[3,4]  const a: i64[1] = {0}  const tiny: f32[] = 1e-12 "
+                     "n = ReduceL2(x, a)  c = Clip(n, tiny)  y = Div(x, c)");
+}

@@ -54,6 +54,16 @@ static inline void integers_check_agrees(const char *text)
     integers_check_agrees_but(text, 0);
 }
 
+/* Codes equal those of the fake-quantised network everywhere. */
+static inline void integers_check_equal(const char *text)
+{
+    integers_pair p = integers_convert(text);
+    const road_agreement a = road_compare(p.fake, p.integer, 3, 1);
+    CHECK_EQ(a.n_matched, a.n_quantizers, "(quantisers whose results have a true value)");
+    CHECK_EQ(a.n_different, 0, "(of %d elements)", (int)a.n_elements);
+    integers_release(&p);
+}
+
 static inline void integers_check_refused(const char *text, const char *message)
 {
     tq_graph *graph = check_graph(text);

@@ -163,17 +163,17 @@ TEST(functions_become_tables)
     }
 }
 
-TEST(one_slope_of_prelu_is_a_table_many_are_refused)
+#define PRELU(slopes)                                                                              \
+    "input x: f32[?,3,5]\n" FQ("q", "x", "0.03", "7",                                              \
+                               "-128") "const a: " slopes                                          \
+                                       "\n f = PRelu(q, a)\n" FQ("y", "f", "0.02", "0", "-128")
+
+TEST(slopes_of_prelu_are_a_table_or_one_for_each_channel)
 {
-    integers_check_agrees("input x: f32[?,3,5]\n" FQ(
-        "q", "x", "0.03", "0",
-        "-128") "const a: f32[1] = 0.25\n f = PRelu(q, a)\n" FQ("y", "f", "0.03", "0", "-128"));
-    integers_check_refused(
-        "input x: f32[?,3,5]\n" FQ(
-            "q", "x", "0.03", "0",
-            "-128") "const a: f32[3,1] = {0.25, 0.1, 0.5}\n f = PRelu(q, a)\n" FQ("y", "f", "0.03",
-                                                                                  "0", "-128"),
-        "use LeakyRelu or one slope");
+    integers_check_equal(PRELU("f32[1] = 0.25"));
+    integers_check_equal(PRELU("f32[3,1] = {0.25, 0.1, -0.5}"));
+    integers_check_equal(PRELU("f32[5] = {0.25, 0.1, 0.5, 0, 1.5}"));
+    integers_check_refused(PRELU("f32[3,5] = 0.25"), "expected one number, or one per channel");
 }
 
 /* ---- pools ---- */

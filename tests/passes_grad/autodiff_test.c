@@ -120,3 +120,18 @@ TEST(training_dropout_drops_and_is_idempotent)
     CHECK_EQ(tq_load_i64(mode->data, mode->type.dtype, 0), 1);
     tq_graph_destroy(g);
 }
+
+TEST(attention_is_differentiated_once_it_is_taken_apart)
+{
+    tq_graph *g = check_graph("const q: f32[1,2,3,4] = random(1) const k: f32[1,2,5,4] = random(2) "
+                              "const v: f32[1,2,5,4] = random(3) const t: f32[1,2,3,4] = 0.0 "
+                              "y = Attention(q, k, v) loss = MeanSquaredError(y, t)");
+    tq_value *wrt[] = { value_of(g, "q"), value_of(g, "k"), value_of(g, "v") }, *grads[3];
+    CHECK_FAILS(tq_autodiff(g, value_of(g, "loss"), wrt, 3, grads), TQ_ERR_UNSUPPORTED,
+                "no gradient for operator Attention");
+    CHECK_OK(run_editor(g, "decompose-attention"));
+    CHECK_OK(tq_autodiff(g, value_of(g, "loss"), wrt, 3, grads));
+    for (int i = 0; i < 3; i++)
+        CHECK(grads[i] && tq_type_equal(tq_value_type(grads[i]), tq_value_type(wrt[i])));
+    tq_graph_destroy(g);
+}

@@ -48,6 +48,14 @@ static const sample samples[] = {
     { "DepthToSpace", "const x: f32[1,8,2,1] = random(1) y = DepthToSpace(x)[blocksize=2]" },
     { "Div", "const a: f32[2,3] = random(1) const b: f32[3] = {0.8,-1.3,2.0} y = Div(a, b)" },
     { "Dropout", X4 "const r: f32[] = 0.4 const t: bool[] = 1 y = Dropout(x, r, t)" },
+    { "Einsum", "const a: f32[2,3,2] = random(1) const b: f32[2,2,4] = random(2) "
+                "y = Einsum(a, b)[equation=\"bij,bjk->bik\"]" },
+    { "Einsum", "const a: f32[2,3] = random(1) const b: f32[2,3,4] = random(2) "
+                "y = Einsum(a, b)[equation=\"ic,...cd\"]" },
+    { "Einsum", "const a: f32[3,1,2] = random(1) const b: f32[2,3,4] = random(2) "
+                "const c: f32[4] = random(3) "
+                "y = Einsum(a, b, c)[equation=\"...i,i...,...->i\"]" },
+    { "Einsum", "const a: f32[2,3] = random(1) y = Einsum(a)[equation=\"ij->j\"]" },
     { "Elu", X4 "y = Elu(x)" },
     { "Erf", X4 "y = Erf(x)" },
     { "Exp", X4 "y = Exp(x)" },
@@ -64,21 +72,30 @@ static const sample samples[] = {
               "y = Gemm(a,b)[transB=1]" },
     { "GlobalAveragePool", X24 "y = GlobalAveragePool(x)" },
     { "GlobalMaxPool", X24 "y = GlobalMaxPool(x)" },
+    { "GroupNormalization",
+      "const x: f32[2,4,3] = random(1) const s: f32[4] = {0.7,-1.2,0.4,1.1} "
+      "const b: f32[4] = random(3) y = GroupNormalization(x,s,b)[num_groups=2]" },
     { "HardSigmoid", X4 "y = HardSigmoid(x)" },
     { "HardSwish", X4 "y = HardSwish(x)" },
     { "Identity", X4 "y = Identity(x)" },
     { "InstanceNormalization",
-      "const x: f32[2,2,4] = random(1) const s: f32[2] = {0.7,-1.2} const b: f32[2] = random(3) "
+      "const x: f32[2,2,2,3] = random(1) const s: f32[2] = {0.7,-1.2} const b: f32[2] = random(3) "
       "y = InstanceNormalization(x,s,b)" },
     { "LayerNormalization",
       "const x: f32[3,4] = random(1) const s: f32[4] = random(2) const b: f32[4] = random(3) "
       "y = LayerNormalization(x,s,b)" },
+    { "LayerNormalization", "const x: f32[2,3,2] = random(1) const s: f32[3,1] = random(2) "
+                            "y = LayerNormalization(x,s)[axis=1,epsilon=0.1]" },
     { "LeakyRelu", X4 "y = LeakyRelu(x)[alpha=0.2]" },
     { "Log", "const x: f32[3] = {0.5,1.3,4.0} y = Log(x)" },
     { "LogSoftmax", X4 "y = LogSoftmax(x)" },
     { "MatMul", "const a: f32[2,3] = random(1) const b: f32[3,4] = random(2) y = MatMul(a, b)" },
     { "MatMul", "const a: f32[2,1,2,3] = random(1) const b: f32[2,3,2] = random(2) "
                 "y = MatMul(a, b)" },
+    { "MatMul", "const a: f32[2,2,3] = random(1) const b: f32[3,2] = random(2) y = MatMul(a, b)" },
+    { "MatMul", "const a: f32[2,3] = random(1) const b: f32[2,3,2] = random(2) y = MatMul(a, b)" },
+    { "MatMul", "const a: f32[3] = random(1) const b: f32[2,3,2] = random(2) y = MatMul(a, b)" },
+    { "MatMul", "const a: f32[2,2,3] = random(1) const b: f32[3] = random(2) y = MatMul(a, b)" },
     { "Max", "const a: f32[2,3] = random(1) const b: f32[3] = random(2) y = Max(a, b)" },
     { "MaxPool", "const x: f32[1,2,3,3] = random(1) y = MaxPool(x)[kernel_shape=[2,2]]" },
     { "MaxPool", "const x: f32[2,1,4,4] = random(1) "
@@ -95,6 +112,8 @@ static const sample samples[] = {
     { "Pad", X24 "const p: i64[8] = {0,0,1,0,0,1,0,2} y = Pad(x, p)" },
     { "Pow", "const a: f32[4] = {0.5,1.5,2.0,0.9} const _b: f32[] = 2.0 y = Pow(a, _b)" },
     { "Reciprocal", "const x: f32[3] = {0.5,-1.3,4.0} y = Reciprocal(x)" },
+    { "RMSNormalization", "const x: f32[3,4] = random(1) const s: f32[4] = random(2) "
+                          "y = RMSNormalization(x,s)" },
     { "ReduceMean", X24 "const a: i64[2] = {0,2} y = ReduceMean(x, a)" },
     { "ReduceMean", X24 "const a: i64[1] = {-1} y = ReduceMean(x, a)[keepdims=0]" },
     { "ReduceSum", X24 "const a: i64[2] = {1,3} y = ReduceSum(x, a)[keepdims=0]" },

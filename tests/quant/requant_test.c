@@ -208,6 +208,20 @@ TEST(a_target_with_one_multiplier_refuses_channels)
     tq_arena_destroy(arena);
 }
 
+TEST(codes_that_are_always_0_fit_any_scale)
+{
+    tq_arena *arena = tq_arena_create();
+    const tq_requant_limits limits = {
+        .mul_bits = 32, .add_bits = 64, .product_bits = 64, .shift_max = 62, .fixed_shift = -1
+    };
+    tq_requant r;
+    CHECK_OK(tq_requant_find(&limits, 1, (const double[]){ 3e9 }, (const double[]){ -7 }, 0, 0,
+                             TQ_ROUND_HALF_UP, arena, &r));
+    CHECK_EQ(r.mul[0], 0);
+    CHECK_EQ(r.add[0] >> r.shift, -7);
+    tq_arena_destroy(arena);
+}
+
 TEST(what_does_not_fit_is_refused_with_its_numbers)
 {
     tq_arena *arena = tq_arena_create();

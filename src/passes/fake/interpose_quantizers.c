@@ -1,6 +1,7 @@
-/* Between two linear operators with nothing between them, and wherever a linear operator, a product
- * or a function that a table will replace reads a value that is on no grid yet: a quantiser for all
- * who read that value (QuantLib's QuantiserInterposer, widened to every reader that needs codes).
+/* Between two linear operators with nothing between them, and wherever a linear operator, a
+ * product, a difference or a function that a table will replace reads a value that is on no grid
+ * yet: a quantiser for all who read that value (QuantLib's QuantiserInterposer, widened to every
+ * reader that needs codes).
  */
 #include "passes/fake/fake.h"
 
@@ -8,6 +9,13 @@ static bool is_product(const tq_node *node)
 {
     return tq_node_is(node, "Mul") && !tq_node_is_const_from(node, 0) &&
            !tq_node_is_const_from(node, 1);
+}
+
+/* Add has an editor of its own: harmonise-adds. */
+static bool is_difference(const tq_node *node)
+{
+    return tq_node_is(node, "Sub") && !tq_fake_is_constant(tq_node_input(node, 0)) &&
+           !tq_fake_is_constant(tq_node_input(node, 1));
 }
 
 /* Relu and Clip act as bounds on whatever comes next and need no codes. */
@@ -23,9 +31,16 @@ static bool is_average(const tq_node *node)
            tq_node_is(node, "ReduceMean");
 }
 
+/* Max pools compare codes; ONNX has none on int32 accumulators. */
+static bool is_max_pool(const tq_node *node)
+{
+    return tq_node_is(node, "MaxPool") || tq_node_is(node, "GlobalMaxPool");
+}
+
 static bool is_normalisation(const tq_node *node)
 {
     return tq_node_is(node, "LayerNormalization") || tq_node_is(node, "RMSNormalization") ||
+           tq_node_is(node, "InstanceNormalization") || tq_node_is(node, "GroupNormalization") ||
            tq_node_is(node, "Softmax");
 }
 
@@ -59,11 +74,12 @@ static bool moves_before_operator(const tq_node *node)
 
 static bool reads_codes(const tq_node *node, int i)
 {
-    if (tq_node_is(node, "MatMul") || is_product(node))
+    if (tq_node_is(node, "MatMul") || is_product(node) || is_difference(node))
         return i < 2;
     return is_moved_part(node, i) ||
-           (i == 0 && (tq_node_has_flag(node, TQ_OP_LINEAR) || needs_table(node) ||
-                       is_average(node) || is_normalisation(node) || moves_before_operator(node)));
+           (i == 0 &&
+            (tq_node_has_flag(node, TQ_OP_LINEAR) || needs_table(node) || is_average(node) ||
+             is_max_pool(node) || is_normalisation(node) || moves_before_operator(node)));
 }
 
 static tq_status interpose(tq_graph *graph, tq_node *node, const tq_recipe *recipe,

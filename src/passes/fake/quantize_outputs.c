@@ -35,7 +35,10 @@ static tq_status run_pools(tq_graph *graph, const tq_edit *edit)
 
 static bool is_concat(const tq_node *node)
 {
-    return tq_node_is(node, "Concat") && !tq_node_is_const_from(node, 0);
+    bool dynamic = false;
+    for (int i = 0; i < tq_node_n_inputs(node); i++)
+        dynamic = dynamic || !tq_node_is_const_from(node, i);
+    return tq_node_is(node, "Concat") && dynamic;
 }
 
 static tq_status run_concats(tq_graph *graph, const tq_edit *edit)

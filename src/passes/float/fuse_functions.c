@@ -7,7 +7,8 @@
  *   x (1 + Erf(x / sqrt 2)) / 2           Gelu           arXiv:1606.08415
  *   (x - m) / sqrt(mean((x - m)^2) + eps) gain + shift
  *                                         LayerNormalization over the last axis
- *   Min(Max(x, lo), hi)                   Clip */
+ *   x / Clip(|x|, eps)                    RMSNormalization with gain 1 / sqrt(n): the same but
+ * where the norm |x| over the last axis is about eps Min(Max(x, lo), hi)                   Clip */
 #include <truq/edit.h>
 
 static const char rules[] =
@@ -63,7 +64,15 @@ static const char rules[] =
     "  y = Add(Mul(n, gain: const) commutative sole, shift: const) commutative\n"
     "  where m.keepdims == 1, v.keepdims == 1, (a == -1 or a == rank(x) - 1),\n"
     "        (b == -1 or b == rank(x) - 1), rank(gain) == 1, rank(shift) == 1, consumers(c) == 2\n"
-    "  => y = LayerNormalization(x, gain, shift) [axis = -1, epsilon = e] }\n";
+    "  => y = LayerNormalization(x, gain, shift) [axis = -1, epsilon = e] }\n"
+    "\n"
+    "rule fuse_unit_norm {\n"
+    "  n = ReduceL2(x, a: const) sole\n"
+    "  y = Div(x, Expand(Clip(n, e: scalar) sole, _)? sole)\n"
+    "  where n.keepdims == 1, (a == -1 or a == rank(x) - 1), has(dims(x, rank(x) - 1)), e > 0,\n"
+    "        e < 1e-4\n"
+    "  => d = dims(x, rank(x) - 1)\n"
+    "     y = RMSNormalization(x, full([d], 1 / sqrt(d))) [axis = -1, epsilon = e * e / d] }\n";
 
 const tq_editor tq_editor_fuse_functions = {
     .entry = { .name = "fuse-functions",

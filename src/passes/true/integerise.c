@@ -91,7 +91,7 @@ static tq_status integerise_node(tq_integerise *t)
     if (!any_coded(t) && !tq_dtype_is_float(tq_value_type(tq_node_output(t->node, 0))->dtype))
         return TQ_OK; /* arithmetic on shapes */
     if (!op->integerise)
-        return tq_int_refuse(t, "no integer form is known");
+        return tq_int_refuse(t, "no integer form is known; 'f2t --partial' leaves it in floats");
     TQ_TRY(op->integerise(t));
     if (!tq_true_codes(t, tq_node_output(t->node, 0)))
         return tq_int_refuse(t, "its integer rule made nothing");

@@ -47,12 +47,36 @@ static bool leaves_channels(const tq_node *node)
     return !tq_node_has_flag(node, TQ_OP_MOVES);
 }
 
+static bool regroups(const tq_node *node)
+{
+    return tq_node_is(node, "Reshape") || tq_node_is(node, "Flatten") ||
+           tq_node_is(node, "Squeeze") || tq_node_is(node, "Unsqueeze");
+}
+
+/* Where the channels of x lie behind an operator that moves elements; -1 if it is not known. */
+static int channels_behind(const tq_node *node, const tq_codes *x)
+{
+    const tq_type *from = tq_value_type(x->codes), *to = tq_value_type(tq_node_output(node, 0));
+    if (leaves_channels(node))
+        return x->axis;
+    for (int d = 0; d < to->rank; d++) {
+        if (tq_node_is(node, "Transpose") &&
+            tq_attr_int_at(tq_node_attrs(node), "perm", d, to->rank - 1 - d) == x->axis)
+            return d;
+        if (regroups(node) && to->dims[d] == x->n &&
+            tq_type_count_from(to, d + 1) == tq_type_count_from(from, x->axis + 1))
+            return d;
+    }
+    return -1;
+}
+
 tq_status tq_int_keep(tq_integerise *t)
 {
     const tq_codes *x = tq_int_input(t, 0);
     if (!x)
         return tq_int_refuse(t, "its input is not quantised; put a FakeQuantize before it");
-    if (x->axis >= 0 && !leaves_channels(t->node))
+    const int axis = x->axis < 0 ? -1 : channels_behind(t->node, x);
+    if (x->axis >= 0 && axis < 0)
         return tq_int_refuse(t, "its input has a scale per channel; put a FakeQuantize before it");
     for (int c = 0; c < x->n; c++)
         if (!(x->scale[c] > 0) && leaves_channels(t->node))
@@ -64,6 +88,7 @@ tq_status tq_int_keep(tq_integerise *t)
     for (int i = 0; i < tq_node_n_outputs(t->node); i++) {
         tq_codes y = *x;
         y.codes = tq_node_output(node, i);
+        y.axis = axis;
         if (tq_value_type(tq_node_output(t->node, i))->dtype == TQ_F32)
             tq_int_set(t, i, &y);
     }
