@@ -16,6 +16,8 @@ typedef struct tq_engine_options {
     bool keep_all;            /* every value stays readable after a run (no memory reuse) */
     bool constants_change;    /* training: initialisers are written between runs, kernels must not cache them */
     bool reference_only;      /* portable C only */
+    size_t memory;            /* bytes that tq_engine_memory may become: what does not fit is computed again where it is read (the
+                                 same bits); 0: no limit. TQ_ERR_MEMORY where the least is more */
     bool profile;             /* take the time of stages too */
     bool bf16;                /* convolutions round their operands to bf16, where the CPU has AVX512-BF16; sums stay f32 */
 } tq_engine_options;

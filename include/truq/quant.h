@@ -106,6 +106,7 @@ typedef struct tq_quantizer {
     /** dx and sums over the n elements into dparams (doubles, added to). */
     void (*backward)(const tq_grid *grid, const tq_range *range, const float *params, int64_t n, const float *x,
                      const float *dy, float *dx, double *dparams);
+    bool draws;                                       /* forward makes use of its seed, whatever the rounding */
     bool snaps;                                       /* forward is the nearest value of the grid and nothing else */
     /** For kernels of their own; both NULL: they call `backward`. plan_gradient is false where this range is none for them; then
      *  the gradients of the parameters of a channel of n_all elements from their sums. */

@@ -127,6 +127,8 @@ typedef struct tq_train_options {
     int n_threads, n_shards;
     const char *compute;                 /* of the convolutions of a step: "f32" (NULL), or "bf16": they round their operands to
                                             bf16, sums, parameters and all else stay f32; TQ_ERR_UNSUPPORTED without AVX512-BF16 */
+    size_t memory;                       /* bytes for the arrays of a step; the backward pass computes again what does not fit, with
+                                            the same bits; 0: no limit */
     const char *run_folder;              /* checkpoint, best.onnx, manifest.json */
     int64_t checkpoint_every;            /* steps; 0: each epoch */
     bool resume;                         /* continue from the run folder's checkpoint where there is one */

@@ -171,6 +171,7 @@ static tq_status run(tq_cli *cli)
         TQ_OPT_NUMBER(0, "seconds", "S", &b.seconds, "how long to measure; default: 2"),
         TQ_OPT_FLAG('l', "layers", &b.layers, "what each step takes, beside the peak"),
         TQ_OPT_COMPUTE(&b.compute),
+        TQ_OPT_MEMORY(&b.memory),
         TQ_OPT_THREADS(&b.n_threads),
         TQ_OPT_DIALECT(&dialect),
         TQ_OPT_JSON(&json),
@@ -179,8 +180,8 @@ static tq_status run(tq_cli *cli)
     TQ_TRY(tq_options_parse(cli, options));
     if (infer + train + ptq > 1)
         return tq_fail(TQ_ERR_USAGE, "--infer, --train and --ptq exclude each other");
-    if (b.compute && !train)
-        return tq_fail(TQ_ERR_USAGE, "--compute goes with --train");
+    if ((b.compute || b.memory > 0) && !train)
+        return tq_fail(TQ_ERR_USAGE, "--compute and --memory go with --train");
     if (b.layers && (ptq || json))
         return tq_fail(TQ_ERR_USAGE, "--layers goes with --infer and --train, without --json");
     TQ_TRY(tq_cli_load(cli, model, dialect, &b.graph));

@@ -28,6 +28,7 @@ typedef struct tq_bench {
     tq_cli *cli;
     tq_graph **graph;
     int64_t batch, n_images, n_threads;
+    int64_t memory;      /* megabytes; 0: no limit */
     double seconds;      /* to spend */
     const char *compute; /* NULL: f32 */
     tq_rounds rounds;

@@ -147,6 +147,7 @@ static tq_status train_steps(tq_bench *b, int64_t n_steps, bool layers)
                                  .max_steps = n_steps,
                                  .n_threads = (int)b->n_threads,
                                  .compute = b->compute,
+                                 .memory = (size_t)b->memory * 1000000,
                                  .profile = layers,
                                  .stepped = layers ? on_engine : NULL,
                                  .progress = on_step,

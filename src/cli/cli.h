@@ -18,6 +18,10 @@
         0, "compute", "f32|bf16", (target_),                                                       \
         "arithmetic of the convolutions of a step; bf16 rounds their operands to 8 bits of "       \
         "significand, sums and parameters stay f32; needs AVX512-BF16")
+#define TQ_OPT_MEMORY(target_)                                                                     \
+    TQ_OPT_INT(0, "memory", "MB", (target_), 0, 1 << 20,                                           \
+               "for the arrays of a training step; what does not fit is computed again in the "    \
+               "backward pass, with the same bits; 0: no limit")
 /** Is the text of --rounding "half-up"? NULL is not; TQ_ERR_USAGE for others. */
 tq_status tq_cli_half_up(const char *text, bool *out_half_up);
 

@@ -8,7 +8,7 @@
 
 typedef struct training {
     const char *model, *data, *valid, *preset, *partition, *out;
-    int64_t seed, n_threads, n_shards;
+    int64_t seed, n_threads, n_shards, memory;
     double lr, momentum, weight_decay, pact_decay; /* NaN: not given */
     tq_list controllers, editors;
     tq_dump dump;
@@ -102,6 +102,7 @@ static tq_status train(tq_cli *cli, training *t)
     t->train.seed = (uint64_t)t->seed;
     t->train.n_threads = (int)t->n_threads;
     t->train.n_shards = (int)t->n_shards;
+    t->train.memory = (size_t)t->memory * 1000000;
     t->train.progress = tq_meter_show;
     t->train.context = &meter;
     tq_train_result result;
@@ -186,6 +187,7 @@ static tq_status read_options(tq_cli *cli, training *t)
         TQ_OPT_INT(0, "shards", "N", &t->n_shards, 1, 1024,
                    "pieces a batch is cut into: the bits depend on it, not on threads"),
         TQ_OPT_COMPUTE(&o->compute),
+        TQ_OPT_MEMORY(&t->memory),
         TQ_OPT_STRING(0, "run", "DIR", &o->run_folder,
                       "checkpoint, best.onnx, manifest.json; default: OUT.onnx.run"),
         TQ_OPT_INT(0, "checkpoint-every", "N", &o->checkpoint_every, 0, INT64_MAX,

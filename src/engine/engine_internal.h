@@ -28,6 +28,8 @@ typedef struct tq_slot {
 
 typedef struct tq_step {
     const tq_node *node;
+    int place; /* of the node in the graph's order: what is drawn depends on that, not on the plan
+                */
     const tq_kernel *kernel; /* NULL: the reference, or nothing where the output is an alias */
     void *state;
     tq_layer *layer; /* instead of a kernel: this step stands for nodes up to `node` */
@@ -83,6 +85,8 @@ typedef struct tq_plan {
     struct tq_plan_key *keys; /* values by address */
     int n_values;
     struct tq_fused_plan *fused;
+    size_t stored_limit; /* more of the arrays between phases is computed again */
+    bool has_more;       /* arrays that could be */
     struct tq_phased_plan *phased;
 } tq_plan;
 

@@ -1,45 +1,61 @@
 /* What lies in memory between phases and what is made again, and the order of items in a phase.
  *
  * An elementwise array that a later phase reads is made again there if all that it is made of is
- * there then anyway; else it is stored. Items of a phase have levels: a part on samples comes one
- * level after what it reads, tiles of one shape on one level share a loop. A tile that reads what a
- * loop before it made, and did not write down, makes it again too. */
+ * there then anyway; so is one that was chosen for it, where memory is short (phases_again.c); else
+ * it is stored. Items of a phase have levels: a part on samples comes one level after what it
+ * reads, tiles of one shape on one level share a loop. A tile that reads what a loop before it
+ * made, and did not write down, makes it again too. */
 #include "engine/phases_internal.h"
 
-static bool is_tile(const tq_phased_plan *p, int item)
+#include <limits.h>
+
+/* ---- what is stored ---------------------------------------------------------------------- */
+
+static bool is_in_memory(const tq_array *a)
 {
-    return tq_part_of(p, &p->items[item])->kind == TQ_PART_TILE;
+    return a->maker < 0 || a->is_stored;
 }
 
-/* ---- what is stored
- * ------------------------------------------------------------------------------
- */
+/** The level of a later phase at which a part on samples can have the array. */
+static int level_for_samples(const tq_phased_plan *p, int array)
+{
+    const tq_array *a = &p->arrays[array];
+    return is_in_memory(a) ? 0 : a->level + tq_is_of_tiles(p, array);
+}
 
-/** Can the array be made in a phase up to `until` from what is stored until then anyway? */
-static bool can_make_again(const tq_phased_plan *p, int array, int until)
+/** Where the array's maker can run again, and until when what it reads is there. */
+static int level_of_maker(const tq_phased_plan *p, int array, int *out_until)
 {
     const tq_item *maker = &p->items[p->arrays[array].maker];
-    if (!is_tile(p, p->arrays[array].maker))
-        return false;
+    int level = 0;
+    *out_until = INT_MAX;
     for (int i = 0; i < p->units[maker->unit].run.n_in; i++) {
-        const tq_array *from = maker->in[i] < 0 ? NULL : &p->arrays[maker->in[i]];
-        if (!from || from->maker < 0)
+        if (maker->in[i] < 0)
             continue;
-        if (from->is_stored ? from->last_use < until : !can_make_again(p, maker->in[i], until))
-            return false;
+        const tq_array *in = &p->arrays[maker->in[i]];
+        const int until = in->maker < 0 ? INT_MAX : in->is_stored ? in->last_use : in->until;
+        const int least = tq_is_of_tiles(p, array) ? in->level : level_for_samples(p, maker->in[i]);
+        level = least > level ? least : level;
+        *out_until = until < *out_until ? until : *out_until;
     }
-    return true;
+    return level;
 }
 
 /** Arrays are in order of making, so what one is made of is decided before it. */
-static void choose_stored(tq_phased_plan *p)
+void tq_phased_choose_stored(tq_phased_plan *p)
 {
     for (int i = 0; i < p->n_arrays; i++) {
         tq_array *a = &p->arrays[i];
         if (a->maker < 0)
             continue;
-        a->is_stored = a->for_whole || a->for_batch ||
-                       (a->last_use > a->phase && !can_make_again(p, i, a->last_use));
+        const bool tile = tq_is_of_tiles(p, i);
+        a->level = level_of_maker(p, i, &a->until) + !tile;
+        if (!tile && !a->is_again)
+            a->until = -1;
+        a->is_stored =
+            a->for_whole || a->for_batch || (a->last_use > a->phase && a->last_use > a->until);
+        if (a->is_stored)
+            a->level = 0;
     }
 }
 
@@ -66,24 +82,30 @@ static void append(copies *c, int item)
 static bool is_written_down(const tq_phased_plan *p, int array)
 {
     const tq_array *a = &p->arrays[array];
-    return a->maker < 0 || a->is_stored || a->is_out_of_tile || !is_tile(p, a->maker);
+    return is_in_memory(a) || a->is_out_of_tile || !tq_is_of_tiles(p, array);
 }
 
 static int array_at_level(copies *c, int array, int level);
+static int array_for_samples(copies *c, int array, int level, bool is_batch);
 
+/** What a part on samples made is made again once, whatever the level of its reader. */
 static int copy_at_level(copies *c, int array, int level)
 {
     tq_phased_plan *p = c->p;
+    const tq_item maker = p->items[p->arrays[array].maker];
+    const bool tile = tq_is_of_tiles(p, array);
+    if (!tile)
+        level = p->arrays[array].level - 1;
     for (int i = 0; i < c->n; i++)
         if (c->all[i].from == array && c->all[i].level == level)
             return c->all[i].to;
-    const tq_item maker = p->items[p->arrays[array].maker];
     const int item = tq_phased_add_item(p, maker.unit, maker.part, c->phase);
     p->items[item].is_copy = true;
     p->items[item].level = level;
     for (int i = 0; i < p->units[maker.unit].run.n_in; i++)
         if (maker.in[i] >= 0) {
-            const int in = array_at_level(c, maker.in[i], level);
+            const int in = tile ? array_at_level(c, maker.in[i], level)
+                                : array_for_samples(c, maker.in[i], level, false);
             p->items[item].in[i] = in;
         }
     const int to =
@@ -102,7 +124,7 @@ static int array_at_level(copies *c, int array, int level)
     const tq_array *a = &c->p->arrays[array];
     const bool is_here = a->maker >= 0 && a->phase == c->phase;
     if (is_here ? c->p->items[a->maker].level == level || is_written_down(c->p, array)
-                : a->maker < 0 || a->is_stored)
+                : is_in_memory(a))
         return array;
     return copy_at_level(c, array, level);
 }
@@ -140,10 +162,10 @@ static int level_of(const tq_phased_plan *p, const tq_item *item)
         const tq_array *a = &p->arrays[item->in[i]];
         int least = 0;
         if (a->maker >= 0 && a->phase == item->phase)
-            least = p->items[a->maker].level +
-                    !(tile && is_tile(p, a->maker) && have_one_shape(p, item->in[i], first));
-        else if (a->maker >= 0 && !a->is_stored)
-            least = !tile;
+            least = p->items[a->maker].level + !(tile && tq_is_of_tiles(p, item->in[i]) &&
+                                                 have_one_shape(p, item->in[i], first));
+        else
+            least = tile ? a->level : level_for_samples(p, item->in[i]);
         level = least > level ? least : level;
     }
     return level;
@@ -153,7 +175,7 @@ static void add_item(copies *c, int index)
 {
     tq_phased_plan *p = c->p;
     const int level = p->items[index].level = level_of(p, &p->items[index]);
-    const bool tile = is_tile(p, index);
+    const bool tile = tq_part_of(p, &p->items[index])->kind == TQ_PART_TILE;
     for (int i = 0; i < p->units[p->items[index].unit].run.n_in; i++) {
         const int array = p->items[index].in[i];
         if (array < 0)
@@ -173,7 +195,6 @@ void tq_phased_plan_copy(tq_phased_plan *p)
 {
     const int n_items = p->n_items;
     p->phases = TQ_NEW_N(p->plan->scratch, tq_item_list, p->n_phases + 1);
-    choose_stored(p);
     for (int phase = p->n_phases; phase-- > 0;) {
         copies c = { .p = p, .phase = phase };
         for (int i = 0; i < n_items; i++)

@@ -42,7 +42,10 @@ typedef struct tq_array {
     int last_use;        /* last phase that reads it, copies apart */
     bool for_whole;      /* a whole node or the caller reads it */
     bool for_batch;      /* in its own phase a part reads it on all shards */
+    bool is_again;       /* memory is short: made again where it is read, though that costs */
     bool is_stored;      /* lies in memory between phases */
+    int until;           /* not stored: the last phase that can make it again; -1: none */
+    int level;           /* in such a phase: the first level where tiles have it */
     bool is_out_of_tile; /* read by other than tiles of its own stage */
     int slot;            /* if stored */
     size_t offset;       /* else, of the worker's scratch, where out of tile */
@@ -91,7 +94,12 @@ typedef struct tq_phased_plan {
 /** Units, forms, and the phase of each part. *out_plan is NULL where nothing is gained. */
 tq_status tq_phased_plan_make(tq_plan *plan, tq_phased_plan **out_plan);
 void tq_phased_plan_drop(tq_phased_plan *plan);
-/** Decides what is stored and what is made again; lists the items of each phase in order. */
+/** Marks arrays that parts on samples make again, until those that are stored take `limit` bytes at
+ *  most; false: all that can be are marked. */
+bool tq_phased_choose_again(tq_phased_plan *plan, size_t limit);
+/** Decides what is stored; may be asked again when more is to be made again. */
+void tq_phased_choose_stored(tq_phased_plan *plan);
+/** Makes arrays again where they are read; lists the items of each phase in order. */
 void tq_phased_plan_copy(tq_phased_plan *plan);
 /** Adds all steps of the engine: phases and whole nodes. */
 tq_status tq_phased_plan_add_steps(tq_phased_plan *plan);
@@ -101,6 +109,12 @@ int tq_phased_add_item(tq_phased_plan *p, int unit, int part, int phase);
 static inline const tq_shard_part *tq_part_of(const tq_phased_plan *p, const tq_item *item)
 {
     return &p->units[item->unit].sharded->parts[item->part];
+}
+/** Did a part on tiles make the array? */
+static inline bool tq_is_of_tiles(const tq_phased_plan *p, int array)
+{
+    const int maker = p->arrays[array].maker;
+    return maker >= 0 && tq_part_of(p, &p->items[maker])->kind == TQ_PART_TILE;
 }
 /** Can tiles of one loop have both forms? */
 static inline bool tq_forms_agree(tq_form a, tq_form b)
@@ -139,7 +153,6 @@ typedef struct tq_work {
     bool is_masked; /* channels past the last are set to 0 */
     int partial;    /* slot; -1 */
     size_t partial_size;
-    uint64_t seed;
     double *seconds; /* of what comes after the shards; NULL: not wanted */
 } tq_work;
 
@@ -164,6 +177,6 @@ typedef struct tq_phase {
     size_t worker_size, buffers_offset;
 } tq_phase;
 
-void tq_phase_run(tq_engine *engine, tq_step *step, uint64_t seed);
+void tq_phase_run(tq_engine *engine, tq_step *step);
 
 #endif

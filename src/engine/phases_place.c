@@ -419,7 +419,6 @@ static void make_stage(tq_phased_plan *p, const tq_item_list *list, int begin, i
     s->works = TQ_NEW_N(p->plan->engine->arena, tq_work *, s->n_works);
     for (int i = begin; i < end; i++) {
         fill_work(p, &p->items[list->items[i]], buffer_size, &phase->works[i], u);
-        phase->works[i].seed = (uint64_t)list->items[i];
         phase->works[i].seconds = s->seconds; /* the caller is worker 0 */
         s->works[i - begin] = &phase->works[i];
     }

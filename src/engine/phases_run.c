@@ -9,7 +9,6 @@ enum { SUM_CHUNK = 4096 };
 typedef struct job {
     tq_engine *engine;
     const tq_phase *phase;
-    uint64_t seed;
 } job;
 
 static char *slot_data(const tq_engine *engine, int slot)
@@ -173,7 +172,6 @@ static void run_samples(const at *a, const tq_work *w)
 /** Where a tile lies: `offset` elements from the start of its data point. */
 typedef struct spot {
     int64_t sample, block, offset, n;
-    uint64_t index;
 } spot;
 
 static float *tile_data(const at *a, const tq_operand *o, const spot *s)
@@ -208,7 +206,6 @@ static void run_tile(const at *a, const tq_phase_stage *stage, const spot *s)
         for (int i = 0; i < w->run.n_out; i++)
             out[i] = tile_data(a, &w->out[i], s);
         tile.partial = partial_of(a, w);
-        tile.seed = (a->job->seed ^ w->seed) + s->index * UINT64_C(0x9e3779b97f4a7c15);
         w->part->tile(w->state, &tile);
         for (int i = 0; w->is_masked && n_channels < stage->block && i < w->run.n_out; i++)
             if (out[i])
@@ -229,8 +226,6 @@ static void run_tiles(const at *a, const tq_phase_stage *stage)
                     .block = block,
                     .offset = (block * stage->n_pixels + begin) * stage->block,
                     .n = (end - begin) * stage->block,
-                    .index =
-                        (uint64_t)(((a->begin + sample) * stage->n_blocks + block) * n_tiles + t)
                 };
                 run_tile(a, stage, &s);
             }
@@ -256,9 +251,9 @@ static void run_shard(void *context, int64_t shard, int worker)
     }
 }
 
-void tq_phase_run(tq_engine *engine, tq_step *step, uint64_t seed)
+void tq_phase_run(tq_engine *engine, tq_step *step)
 {
-    job j = { .engine = engine, .phase = step->phase, .seed = seed };
+    job j = { .engine = engine, .phase = step->phase };
     begin(&j);
     tq_parallel_for(engine->options.pool, j.phase->n_shards, run_shard, &j);
     finish(&j);

@@ -212,6 +212,17 @@ static tq_status add_nodes(tq_plan *p)
     return TQ_OK;
 }
 
+static void number_steps(tq_plan *p)
+{
+    tq_engine *engine = p->engine;
+    tq_index places = tq_index_make(p->scratch, tq_graph_n_nodes(engine->graph));
+    int n = 0;
+    for (const tq_node *node = tq_graph_first(engine->graph); node; node = tq_node_next(node))
+        tq_index_set(&places, node, n++);
+    for (int i = 0; i < engine->n_steps; i++)
+        engine->steps[i].place = tq_index_find(&places, engine->steps[i].node);
+}
+
 static tq_status make_steps(tq_plan *p)
 {
     tq_engine *engine = p->engine;
@@ -220,6 +231,7 @@ static tq_status make_steps(tq_plan *p)
     TQ_TRY(tq_phased_plan_make(p, &p->phased));
     if (!p->phased)
         return add_nodes(p);
+    p->has_more = tq_phased_choose_again(p->phased, p->stored_limit);
     tq_phased_plan_copy(p->phased);
     return tq_phased_plan_add_steps(p->phased);
 }
@@ -262,35 +274,56 @@ static tq_status make_plan(void *context)
     TQ_TRY(make_slots(p));
     make_outputs(p);
     TQ_TRY(make_steps(p));
+    number_steps(p);
     return tq_engine_lay_out(engine);
+}
+
+static tq_status create(const tq_graph *graph, const tq_engine_options *options, tq_plan *p,
+                        tq_engine **out_engine)
+{
+    *out_engine = NULL;
+    p->engine = tq_allocate(sizeof *p->engine);
+    if (!p->engine)
+        return tq_fail(TQ_ERR_MEMORY, "no memory for an engine");
+    p->engine->original = graph;
+    p->engine->options = *options;
+    if (p->engine->options.n_shards <= 0)
+        p->engine->options.n_shards = default_shards(p->input_types, p->n_inputs);
+    const tq_status status = tq_guard(make_plan, p);
+    tq_plan_drop_fusions(p);
+    tq_phased_plan_drop(p->phased);
+    tq_arena_destroy(p->scratch);
+    if (status)
+        tq_engine_destroy(p->engine);
+    else
+        *out_engine = p->engine;
+    return status;
 }
 
 tq_status tq_engine_create(const tq_graph *graph, const tq_type *input_types, int n_inputs,
                            const tq_engine_options *options, tq_engine **out_engine)
 {
+    const tq_engine_options given = options ? *options : (tq_engine_options){ 0 };
+    const size_t most = given.memory > 0 ? given.memory : SIZE_MAX;
     *out_engine = NULL;
     if (n_inputs != tq_graph_n_inputs(graph))
         return tq_fail(TQ_ERR_VALUE, "the graph has %d inputs, %d types given",
                        tq_graph_n_inputs(graph), n_inputs);
-    tq_engine *engine = tq_allocate(sizeof *engine);
-    if (!engine)
-        return tq_fail(TQ_ERR_MEMORY, "no memory for an engine");
-    engine->original = graph;
-    if (options)
-        engine->options = *options;
-    if (engine->options.n_shards <= 0)
-        engine->options.n_shards = default_shards(input_types, n_inputs);
-    tq_plan p = { .engine = engine, .input_types = input_types, .n_inputs = n_inputs };
-    const tq_status status = tq_guard(make_plan, &p);
-    tq_plan_drop_fusions(&p);
-    tq_phased_plan_drop(p.phased);
-    tq_arena_destroy(p.scratch);
-    if (status) {
-        tq_engine_destroy(engine);
-        return status;
+    for (size_t limit = most;;) {
+        tq_plan p = { .input_types = input_types, .n_inputs = n_inputs, .stored_limit = limit };
+        TQ_TRY(create(graph, &given, &p, out_engine));
+        const size_t size = tq_engine_memory(*out_engine);
+        if (size <= most)
+            return TQ_OK;
+        tq_engine_destroy(*out_engine);
+        *out_engine = NULL;
+        if (!p.has_more)
+            return tq_fail(TQ_ERR_MEMORY,
+                           "all arrays take at least %.1f MB, and %.1f MB are allowed; allow more "
+                           "or make the batch smaller",
+                           (double)size * 1e-6, (double)most * 1e-6);
+        limit = limit > size - most ? limit - (size - most) : 0; /* there are other arrays too */
     }
-    *out_engine = engine;
-    return TQ_OK;
 }
 
 void tq_engine_destroy(tq_engine *engine)

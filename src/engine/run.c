@@ -69,14 +69,13 @@ static tq_status bind_slots(tq_engine *engine, const tq_tensor *inputs)
     return TQ_OK;
 }
 
-static void run_step(tq_engine *engine, int index, uint64_t seed)
+static void run_step(tq_engine *engine, tq_step *step, uint64_t seed)
 {
-    tq_step *step = &engine->steps[index];
     if (step->skip)
         return;
     const double start = tq_engine_now();
     if (step->phase) {
-        tq_phase_run(engine, step, mix(seed, (uint64_t)index));
+        tq_phase_run(engine, step);
         step->seconds += tq_engine_now() - start;
         return;
     }
@@ -86,7 +85,7 @@ static void run_step(tq_engine *engine, int index, uint64_t seed)
         in[i] = step->in[i] < 0 ? NULL : engine->slots[step->in[i]].tensor.data;
     for (int i = 0; i < step->run.n_out; i++)
         out[i] = step->out[i] < 0 ? NULL : engine->slots[step->out[i]].tensor.data;
-    step->run.seed = mix(seed, (uint64_t)index);
+    step->run.seed = mix(seed, (uint64_t)step->place);
     step->run.scratch = tq_buffer_data(engine->scratch);
     if (step->layer)
         step->layer->kind->run(step->layer,
@@ -119,7 +118,7 @@ tq_status tq_engine_run(tq_engine *engine, const tq_tensor *inputs, int n_inputs
     TQ_TRY(check_inputs(engine, inputs, n_inputs));
     TQ_TRY(bind_slots(engine, inputs));
     for (int i = 0; i < engine->n_steps; i++)
-        run_step(engine, i, seed);
+        run_step(engine, &engine->steps[i], seed);
     finish_outputs(engine);
     return TQ_OK;
 }

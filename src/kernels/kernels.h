@@ -146,7 +146,6 @@ typedef struct tq_tile {
     const float *const *in;
     float *const *out;
     void *partial; /* of the shard; NULL: do not sum */
-    uint64_t seed; /* differs by step, node and tile */
 } tq_tile;
 
 /** Data points of one shard. */

@@ -152,6 +152,7 @@ typedef struct tq_training_options {
     bool bn_train;
     tq_pool *pool;
     int n_shards;
+    size_t memory;
     bool bf16, profile;
     const struct tq_edit *edit; /* as of tq_train_options */
     bool quiet;                 /* logs and dumps nothing: the first graph did */

@@ -395,6 +395,7 @@ static tq_status check_options(trainer *t)
                                          .label_smoothing = o->label_smoothing,
                                          .bn_train = t->bn_train,
                                          .n_shards = o->n_shards,
+                                         .memory = o->memory,
                                          .bf16 = o->compute && !strcmp(o->compute, "bf16"),
                                          .profile = o->profile,
                                          .edit = o->edit };

@@ -115,6 +115,7 @@ static tq_status build(tq_training *t, const tq_training_options *options,
     const tq_engine_options engine_options = { .pool = options->pool,
                                                .n_shards = (int)tq_clip_i64(batch, 1, n_shards),
                                                .constants_change = true,
+                                               .memory = options->memory,
                                                .bf16 = options->bf16,
                                                .profile = options->profile };
     return tq_engine_create(t->graph, t->types, 2, &engine_options, &t->engine);

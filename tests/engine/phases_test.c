@@ -317,6 +317,56 @@ TEST(gradients_in_bf16)
                          "w v", 5);
 }
 
+/* Results of convolutions that the backward pass makes again have the bits that they had, also
+ * where one is made of another that was not kept. */
+TEST(gradients_where_memory_is_short)
+{
+    tq_graph *graph = check_graph(
+        "input x: f32[8,16,12,12] input l: i64[8] const w: f32[16,16,3,3] = random(1) "
+        "const v: f32[16,1,3,3] = random(2) const k: f32[16] = 0.7 const b: f32[16] = 0.1 "
+        "const m: f32[16] = 0.2 const r: f32[16] = 1.5 const z: f32[1] = 0 const h: f32[1] = 2 "
+        "a = Conv(x,w)[pads=[1,1,1,1]] n, nm, nv, sm, si = BatchNormTrain(a,k,b,m,r) "
+        "c = Relu(n) d = Conv(c,v)[group=16,pads=[1,1,1,1]] "
+        "o, om, ov, pm, pi = BatchNormTrain(d,k,b,m,r) "
+        "e = FakeQuantize(o,z,h)[" PACT ",q_min=0] "
+        "g = Conv(e,w)[pads=[1,1,1,1]] i = Add(g,c) j = MaxPool(i)[kernel_shape=[2,2]] "
+        "p = Relu(j) y = Conv(p,w) " LOSS);
+    tq_value *wrt[3] = { tq_graph_find_value(graph, "w"), tq_graph_find_value(graph, "v"),
+                         tq_graph_find_value(graph, "h") };
+    tq_value *grads[3];
+    CHECK_OK(tq_autodiff(graph, tq_graph_find_value(graph, "loss"), wrt, 3, grads));
+    for (int i = 0; i < 3; i++)
+        tq_graph_add_output(graph, grads[i]);
+    tq_tensor inputs[MOST_INPUTS];
+    fill_inputs(graph, inputs);
+    tq_engine_options options = { .n_shards = 4, .constants_change = true };
+    tq_engine *all = plan(graph, inputs, &options);
+    CHECK_OK(tq_engine_run(all, inputs, 2, 3));
+    for (int percent = 90; percent >= 60; percent -= 10) {
+        if (!check_cpu_has(TQ_CPU_AVX2 | TQ_CPU_FMA, "avx2"))
+            break;
+        options.memory = tq_engine_memory(all) * (size_t)percent / 100;
+        tq_engine *some = plan(graph, inputs, &options);
+        CHECK(tq_engine_memory(some) <= options.memory);
+        CHECK_OK(tq_engine_run(some, inputs, 2, 3));
+        for (int i = 0; i < tq_graph_n_outputs(graph); i++)
+            CHECK(tq_tensor_equal(tq_engine_output(some, i), tq_engine_output(all, i)));
+        tq_engine_destroy(some);
+    }
+    options.memory = 1000;
+    tq_engine *none;
+    const tq_type types[2] = { inputs[0].type, inputs[1].type };
+    tq_status status = tq_engine_create(graph, types, 2, &options, &none);
+    CHECK_EQ(tq_status_code(status), TQ_ERR_MEMORY);
+    CHECK(strstr(tq_status_text(status), "make the batch smaller"));
+    tq_status_drop(status);
+    CHECK(!none);
+    tq_engine_destroy(all);
+    tq_tensor_reset(&inputs[0]);
+    tq_tensor_reset(&inputs[1]);
+    tq_graph_destroy(graph);
+}
+
 TEST(a_quantiser_that_was_never_observed_makes_NaN)
 {
     tq_graph *graph = check_graph("input x: f32[2,16,4,4] const w: f32[16,16,1,1] = random(1) "

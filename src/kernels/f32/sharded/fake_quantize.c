@@ -19,13 +19,22 @@ typedef struct state {
     tq_gradient_plan plan;
 } state;
 
+/** What is drawn must not be drawn again where a phase makes an array anew. */
+static bool is_repeatable(const tq_op_run *run)
+{
+    tq_fake fake;
+    const tq_status status = tq_fake_read(run->attrs, run->registry, &fake);
+    tq_status_drop(status);
+    return !status && !fake.quantizer->draws && fake.rounding != TQ_ROUND_STOCHASTIC;
+}
+
 static bool accepts(const tq_op *op, const tq_op_run *run)
 {
     (void)op;
     for (int i = PARAMS; i < run->n_in; i++)
         if (run->in_types[i] && i + 1 < run->n_in && tq_type_count(run->in_types[i]) != 1)
             return false;
-    return tq_is_batch(run, X) && tq_attr_int(run->attrs, "axis") < 0 &&
+    return is_repeatable(run) && tq_is_batch(run, X) && tq_attr_int(run->attrs, "axis") < 0 &&
            tq_type_count(run->in_types[PARAMS]) == 1;
 }
 
@@ -86,7 +95,7 @@ static void tile(const void *state_, const tq_tile *t)
         s->loops->snap_half_up(t->n, t->in[X], g->scale, (float)(g->q_min - g->zero_point),
                                (float)(g->q_max - g->zero_point), t->out[0]);
     else
-        s->fake.quantizer->forward(g, s->params, t->n, t->in[X], t->out[0], t->seed);
+        s->fake.quantizer->forward(g, s->params, t->n, t->in[X], t->out[0], 0);
 }
 
 const tq_sharded tq_sharded_fake_quantize = {
