@@ -10,9 +10,25 @@ extern "C" {
 
 typedef struct tq_engine tq_engine;
 
+/** What several ranks that share a batch do for each other. Rank r runs a run of the shards (tq_tree_share) on rows of its own, and
+ *  all of them run whatever is not cut into shards. Every rank makes the same calls in the same order. All of it is borrowed. */
+typedef struct tq_exchange {
+    void *context;
+    int64_t shard_begin, shard_end;      /* of this rank, of options.n_shards */
+    /** data [n]: in, the sum over this rank's shards; out, the bits of tq_tree_sum over all of them. */
+    tq_status (*sum_f64)(void *context, double *data, int64_t n);
+    /** The same in the background: data is not touched until `finish`. */
+    tq_status (*begin_sum_f32)(void *context, float *data, int64_t n, void **out_work);
+    tq_status (*finish)(void *context, void *work);
+    tq_status (*progress)(void *context); /* what is in the background moves on; cheap */
+    /** rows of the batch, of row_size bytes each: this rank's are there, the others come. */
+    tq_status (*gather)(void *context, void *rows, size_t row_size);
+} tq_exchange;
+
 typedef struct tq_engine_options {
     tq_pool *pool;            /* borrowed; NULL: the caller's thread only */
     int n_shards;             /* 0: min(batch, 16) */
+    const tq_exchange *exchange; /* NULL: alone */
     bool keep_all;            /* every value stays readable after a run (no memory reuse) */
     bool constants_change;    /* training: initialisers are written between runs, kernels must not cache them */
     bool reference_only;      /* portable C only */
@@ -31,6 +47,8 @@ TQ_API void tq_engine_destroy(tq_engine *engine);
 
 /** Runs. inputs[i].data is read (types as planned). seed feeds Dropout and stochastic rounding. */
 TQ_API tq_status tq_engine_run(tq_engine *engine, const tq_tensor *inputs, int n_inputs, uint64_t seed);
+/** With an exchange: must input i hold all rows of the batch, or this rank's only? */
+TQ_API bool tq_engine_needs_all_rows(const tq_engine *engine, int i);
 /** Graph output i of the last run, borrowed until the next one. */
 TQ_API const tq_tensor *tq_engine_output(const tq_engine *engine, int i);
 /** Any value by name (keep_all), or a constant or output; NULL if there is none or it was not kept. */

@@ -36,6 +36,7 @@ typedef struct tq_step {
     struct tq_phase
         *phase; /* the same, for parts of nodes run shard by shard (phases_internal.h) */
     bool skip;
+    int n_buckets; /* sums between ranks that it waits for */
     int *in, *out; /* slots, -1 where absent */
     tq_op_run run;
     double seconds;
@@ -62,6 +63,12 @@ struct tq_engine {
     bool *copied;       /* output i is a graph input: copied at the end of a run */
     size_t block_size, scratch_size;
     tq_buffer *block, *scratch;
+    bool *needs_rows; /* of graph inputs: all of them, where ranks share a batch */
+    struct tq_bucket *buckets;
+    int n_buckets, n_begun, n_finished;
+    size_t totals_size;
+    tq_buffer *totals_buffer;
+    char *totals, *small; /* of sums between ranks; those in f64 of a phase */
 };
 
 /** One layer that stands for several nodes, of which `members` ends with the one that makes `out`

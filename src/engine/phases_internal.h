@@ -72,6 +72,7 @@ typedef struct tq_item_list {
 typedef struct tq_phased_plan {
     tq_plan *plan;
     int64_t batch;
+    int64_t shard_begin, shard_end, row_begin, n_rows; /* of this rank */
     int n_units, n_arrays, n_items, n_phases;
     size_t units_capacity, arrays_capacity, items_capacity;
     tq_unit *units;
@@ -137,6 +138,7 @@ typedef enum tq_operand_place {
 typedef struct tq_operand {
     tq_operand_place place;
     int slot;
+    int64_t first;  /* SLOT: the data point that lies first */
     size_t offset;  /* SCRATCH, BUFFER */
     size_t stride;  /* bytes of a data point */
     size_t element; /* bytes */
@@ -153,7 +155,9 @@ typedef struct tq_work {
     bool is_masked; /* channels past the last are set to 0 */
     int partial;    /* slot; -1 */
     size_t partial_size;
-    double *seconds; /* of what comes after the shards; NULL: not wanted */
+    bool is_deferred; /* the sum goes on between ranks while phases run: it is finished later */
+    size_t total;     /* then it lies there, in the engine's totals */
+    double *seconds;  /* of what comes after the shards; NULL: not wanted */
 } tq_work;
 
 /** Items that run together: tiles of one shape, or one part on samples. */
@@ -173,10 +177,35 @@ typedef struct tq_phase {
     int n_works, n_stages;
     tq_work *works;
     tq_phase_stage *stages;
-    int64_t batch, n_shards;
+    int64_t batch, n_shards, shard_begin, n_own; /* own: shards of this rank */
     size_t worker_size, buffers_offset;
+    int n_gathered; /* arrays of which all ranks need all rows */
+    struct tq_gathered {
+        int slot;
+        size_t row_size;
+    } * gathered;
+    int n_buckets; /* of the engine, that are full after this phase */
 } tq_phase;
 
-void tq_phase_run(tq_engine *engine, tq_step *step);
+tq_status tq_phase_run(tq_engine *engine, tq_step *step);
+
+/* ---- sums between ranks (exchange.c) -----------------------------------------------------------
+ */
+
+/** Sums of several works that travel together. */
+typedef struct tq_bucket {
+    size_t begin, end; /* bytes of the totals */
+    int n_works;
+    tq_work **works;
+    void *work; /* in the background */
+} tq_bucket;
+
+/** Which sums travel together, and which steps wait for them. */
+tq_status tq_exchange_plan(tq_engine *engine);
+/** The works of a phase have summed this rank's shards: those that are f64 are finished, the others
+ * begin when their bucket is full. */
+tq_status tq_exchange_phase(tq_engine *engine, const tq_phase *phase);
+/** Waits for the first n buckets. */
+tq_status tq_exchange_finish(tq_engine *engine, int n_buckets);
 
 #endif

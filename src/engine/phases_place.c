@@ -198,14 +198,15 @@ static int add_slot(tq_engine *engine, size_t size)
     return engine->n_slots++;
 }
 
-/** A stored array has the slot of its value, or in blocks one of its own. */
+/** A stored array has the slot of its value, of the whole batch, or in blocks one of its own, of
+ * the rows of this rank. */
 static int slot_of(tq_phased_plan *p, int array)
 {
     tq_array *a = &p->arrays[array];
     if (a->form == TQ_FORM_PLAIN)
         return a->value;
     if (a->slot < 0)
-        a->slot = add_slot(p->plan->engine, a->size * (size_t)p->batch);
+        a->slot = add_slot(p->plan->engine, a->size * (size_t)p->n_rows);
     return a->slot;
 }
 
@@ -261,6 +262,7 @@ static tq_operand operand_of(tq_phased_plan *p, int array, size_t buffer_size)
     if (is_in_slot(p, array)) {
         o.place = TQ_OPERAND_SLOT;
         o.slot = slot_of(p, array);
+        o.first = a->form == TQ_FORM_PLAIN ? 0 : p->row_begin;
     } else if (a->is_out_of_tile) {
         o.place = TQ_OPERAND_SCRATCH;
         o.offset = a->offset;
@@ -325,9 +327,10 @@ static void fill_work(tq_phased_plan *p, tq_item *item, size_t buffer_size, tq_w
     }
     if (sums(p, item)) {
         w->partial_size = round_up(part->partial_size(unit->state));
-        w->partial = add_slot(engine, part->kind == TQ_PART_BATCH
-                                          ? w->partial_size
-                                          : w->partial_size * (size_t)engine->options.n_shards);
+        w->partial =
+            add_slot(engine, part->kind == TQ_PART_BATCH
+                                 ? w->partial_size
+                                 : w->partial_size * (size_t)(p->shard_end - p->shard_begin));
         write_slot(u, w->partial);
     }
     note_small(p, item, u);
@@ -424,6 +427,23 @@ static void make_stage(tq_phased_plan *p, const tq_item_list *list, int begin, i
     }
 }
 
+/** What whole nodes and the caller read of this phase. */
+static void list_gathered(const tq_phased_plan *p, const tq_item_list *list, tq_phase *phase)
+{
+    if (!p->plan->engine->options.exchange)
+        return;
+    phase->gathered =
+        TQ_NEW_N(p->plan->engine->arena, struct tq_gathered, list->n * TQ_OP_MAX_NAMES + 1);
+    for (int i = 0; i < list->n; i++) {
+        const tq_item *item = &p->items[list->items[i]];
+        for (int k = 0; k < p->units[item->unit].run.n_out; k++) {
+            const tq_array *a = item->out[k] < 0 ? NULL : &p->arrays[item->out[k]];
+            if (a && a->for_whole)
+                phase->gathered[phase->n_gathered++] = (struct tq_gathered){ a->value, a->size };
+        }
+    }
+}
+
 static void add_phase(tq_phased_plan *p, tq_item_list *list)
 {
     tq_engine *engine = p->plan->engine;
@@ -438,6 +458,9 @@ static void add_phase(tq_phased_plan *p, tq_item_list *list)
     phase->stages = TQ_NEW_N(engine->arena, tq_phase_stage, phase->n_stages);
     phase->batch = p->batch;
     phase->n_shards = engine->options.n_shards;
+    phase->shard_begin = p->shard_begin;
+    phase->n_own = p->shard_end - p->shard_begin;
+    list_gathered(p, list, phase);
     find_lives(p, list);
     place_phase_scratch(p, list, phase);
     for (int begin = 0, end; begin < list->n; begin = end) {
@@ -483,5 +506,5 @@ tq_status tq_phased_plan_add_steps(tq_phased_plan *p)
                 TQ_TRY(tq_plan_add_node(p->plan, p->whole[i].node));
     }
     hand_over(p);
-    return TQ_OK;
+    return p->plan->engine->options.exchange ? tq_exchange_plan(p->plan->engine) : TQ_OK;
 }

@@ -85,6 +85,15 @@ static void release(tq_unit *u)
     u->sharded = NULL;
 }
 
+/** Ranks add up what their shards sum, but do not join it in other ways. */
+static bool can_share(const tq_phased_plan *p, const tq_unit *u)
+{
+    bool joins = false;
+    for (int k = 0; k < u->sharded->n_parts; k++)
+        joins = joins || u->sharded->parts[k].sums == TQ_SUM_JOIN;
+    return !joins || !p->plan->engine->options.exchange;
+}
+
 static void mark_dependence(tq_phased_plan *p, const tq_unit *u)
 {
     bool any = false;
@@ -102,7 +111,7 @@ static tq_status read_node(tq_phased_plan *p, const tq_node *node, tq_unit *out_
     tq_plan_bind(p->plan, node, &u.run, &u.in, &u.out);
     mark_dependence(p, &u);
     TQ_TRY(tq_sharded_prepare(tq_node_op(node), &u.run, &u.ports, &u.sharded, &u.state));
-    if (u.sharded && !ports_fit(p, &u))
+    if (u.sharded && (!ports_fit(p, &u) || !can_share(p, &u)))
         release(&u);
     *out_unit = u;
     return TQ_OK;
@@ -344,6 +353,8 @@ static tq_status place_unit(tq_phased_plan *p, int unit)
 static tq_status need_whole(tq_phased_plan *p, int slot, int *out_after)
 {
     int array = p->array_of[TQ_FORM_PLAIN][slot];
+    if (slot_of(p, slot)->place == TQ_PLACE_INPUT)
+        p->plan->engine->needs_rows[slot_of(p, slot)->source] = true;
     for (int form = TQ_FORM_BLOCKED; array < 0 && form < TQ_N_FORMS; form++) {
         const int made = p->array_of[form][slot];
         if (made >= 0)
@@ -397,6 +408,43 @@ static void delay_constants(tq_phased_plan *p, const tq_index *whole_of, const t
     }
 }
 
+static bool has_unit_reader(const tq_node *node, const tq_index *unit_of)
+{
+    for (int o = 0; o < tq_node_n_outputs(node); o++) {
+        const tq_value *value = tq_node_output(node, o);
+        for (int c = 0; value && c < tq_value_n_consumers(value); c++)
+            if (tq_index_find(unit_of, tq_value_consumer(value, c)) >= 0)
+                return true;
+    }
+    return false;
+}
+
+/** Sums that are on their way between ranks are read as late as possible. */
+static void delay_sums(tq_phased_plan *p, const tq_index *unit_of)
+{
+    bool *is_late = TQ_NEW_N(p->plan->scratch, bool, p->plan->n_values + 1);
+    for (int u = 0; u < p->n_units; u++)
+        for (int i = 0; i < p->units[u].run.n_out; i++)
+            if (p->units[u].sharded->parts[0].sums == TQ_SUM_F32 && p->units[u].out[i] >= 0)
+                is_late[p->units[u].out[i]] = true;
+    for (int i = 0; i < p->n_whole; i++) {
+        const tq_node *node = p->whole[i].node;
+        bool any = false;
+        for (int k = 0; k < tq_node_n_inputs(node); k++) {
+            const int slot = tq_plan_slot(p->plan, tq_node_input(node, k));
+            any = any || (slot >= 0 && is_late[slot]);
+        }
+        if (!any || has_unit_reader(node, unit_of))
+            continue;
+        p->whole[i].after = p->n_phases - 1;
+        for (int k = 0; k < tq_node_n_outputs(node); k++) {
+            const int slot = tq_plan_slot(p->plan, tq_node_output(node, k));
+            if (slot >= 0)
+                is_late[slot] = true;
+        }
+    }
+}
+
 static tq_status place_nodes(tq_phased_plan *p, const int *unit_of)
 {
     const tq_graph *graph = p->plan->engine->graph;
@@ -417,6 +465,8 @@ static tq_status place_nodes(tq_phased_plan *p, const int *unit_of)
     for (int i = 0; i < tq_graph_n_outputs(graph); i++)
         TQ_TRY(need_whole(p, tq_plan_slot(p->plan, tq_graph_output(graph, i)), &after));
     delay_constants(p, &wholes, &units);
+    if (p->plan->engine->options.exchange)
+        delay_sums(p, &units);
     return TQ_OK;
 }
 
@@ -438,6 +488,18 @@ static int *filled(tq_arena *arena, int n, int value)
     return numbers;
 }
 
+/** The shards and data points of this rank. */
+static void find_share(tq_phased_plan *p)
+{
+    const tq_engine_options *o = &p->plan->engine->options;
+    int64_t unused, row_end;
+    p->shard_begin = o->exchange ? o->exchange->shard_begin : 0;
+    p->shard_end = o->exchange ? o->exchange->shard_end : o->n_shards;
+    tq_shard_range(p->batch, o->n_shards, p->shard_begin, &p->row_begin, &unused);
+    tq_shard_range(p->batch, o->n_shards, p->shard_end - 1, &unused, &row_end);
+    p->n_rows = row_end - p->row_begin;
+}
+
 tq_status tq_phased_plan_make(tq_plan *plan, tq_phased_plan **out_plan)
 {
     *out_plan = NULL;
@@ -447,6 +509,7 @@ tq_status tq_phased_plan_make(tq_plan *plan, tq_phased_plan **out_plan)
     *out_plan = p; /* dropped by the caller, whatever comes */
     p->plan = plan;
     p->batch = plan->input_types[0].dims[0];
+    find_share(p);
     p->class_of = filled(plan->scratch, plan->n_values, 0);
     p->ready = filled(plan->scratch, plan->n_values, 0);
     p->is_blocked = TQ_NEW_N(plan->scratch, bool, plan->n_values + 1);

@@ -42,8 +42,7 @@ static void begin(const job *j)
         if (w->begins && w->part->begin)
             w->part->begin(w->state, &w->run);
         if (w->partial >= 0 && w->part->kind == TQ_PART_TILE)
-            memset(slot_data(j->engine, w->partial), 0,
-                   w->partial_size * (size_t)j->phase->n_shards);
+            memset(slot_data(j->engine, w->partial), 0, w->partial_size * (size_t)j->phase->n_own);
     }
 }
 
@@ -74,19 +73,26 @@ static void join_partials(const tq_work *w, char *partials, int64_t n)
 /** A part on all shards sums them itself. */
 static void run_batch(const job *j, const tq_work *w, void *total)
 {
+    const tq_phase *phase = j->phase;
     const float *in[TQ_OP_MAX_NAMES];
+    int64_t begin, end;
+    tq_shard_range(phase->batch, phase->n_shards, phase->shard_begin, &begin, &end);
     for (int i = 0; i < w->run.n_in; i++)
-        in[i] = w->in[i].place == TQ_OPERAND_SLOT
-                    ? (const float *)(const void *)slot_data(j->engine, w->in[i].slot)
-                    : NULL;
-    w->part->batch(
-        w->state,
-        &(tq_batch_run){ .in = in, .first = 0, .last = j->phase->n_shards - 1, .total = total });
+        in[i] =
+            w->in[i].place == TQ_OPERAND_SLOT
+                ? (const float *)(const void *)(slot_data(j->engine, w->in[i].slot) +
+                                                (size_t)(begin - w->in[i].first) * w->in[i].stride)
+                : NULL;
+    w->part->batch(w->state, &(tq_batch_run){ .in = in,
+                                              .first = phase->shard_begin,
+                                              .last = phase->shard_begin + phase->n_own - 1,
+                                              .total = total });
 }
 
+/** Into the first of them. */
 static void sum_partials(const job *j, const tq_work *w, char *partials)
 {
-    const int64_t n = j->phase->n_shards;
+    const int64_t n = j->phase->n_own;
     sum_job sum = { partials, w->partial_size, n };
     const int64_t count = (int64_t)(w->partial_size / sizeof(double));
     if (w->part->sums == TQ_SUM_F64)
@@ -98,23 +104,36 @@ static void sum_partials(const job *j, const tq_work *w, char *partials)
         join_partials(w, partials, n);
 }
 
-static void finish(const job *j)
+/** The sum over this rank's shards. */
+static void *sum_own(const job *j, const tq_work *w)
 {
+    char *partials = slot_data(j->engine, w->partial);
+    char *total = w->is_deferred ? j->engine->totals + w->total : partials;
+    if (w->part->kind == TQ_PART_BATCH) {
+        run_batch(j, w, total);
+    } else {
+        sum_partials(j, w, partials);
+        if (total != partials)
+            memcpy(total, partials, w->partial_size);
+    }
+    return total;
+}
+
+static tq_status finish(const job *j)
+{
+    const bool is_alone = !j->engine->options.exchange;
     for (int i = 0; i < j->phase->n_works; i++) {
         tq_work *w = &j->phase->works[i];
         if (w->partial < 0)
             continue;
-        char *partials = slot_data(j->engine, w->partial);
         const double start = w->seconds ? tq_engine_now() : 0.0;
-        if (w->part->kind == TQ_PART_BATCH)
-            run_batch(j, w, partials);
-        else
-            sum_partials(j, w, partials);
-        if (w->part->finish)
-            w->part->finish(w->state, &w->run, partials);
+        void *total = sum_own(j, w);
+        if (is_alone && w->part->finish)
+            w->part->finish(w->state, &w->run, total);
         if (w->seconds)
             *w->seconds += tq_engine_now() - start;
     }
+    return is_alone ? TQ_OK : tq_exchange_phase(j->engine, j->phase);
 }
 
 /* ---- one shard
@@ -134,7 +153,8 @@ static char *data_of(const at *a, const tq_operand *o, int64_t sample)
 {
     switch (o->place) {
     case TQ_OPERAND_SLOT:
-        return slot_data(a->job->engine, o->slot) + (size_t)(a->begin + sample) * o->stride;
+        return slot_data(a->job->engine, o->slot) +
+               (size_t)(a->begin + sample - o->first) * o->stride;
     case TQ_OPERAND_SCRATCH:
         return a->scratch + o->offset + (size_t)sample * o->stride;
     case TQ_OPERAND_BUFFER:
@@ -146,9 +166,9 @@ static char *data_of(const at *a, const tq_operand *o, int64_t sample)
 
 static void *partial_of(const at *a, const tq_work *w)
 {
-    return w->partial < 0
-               ? NULL
-               : slot_data(a->job->engine, w->partial) + (size_t)a->shard * w->partial_size;
+    return w->partial < 0 ? NULL
+                          : slot_data(a->job->engine, w->partial) +
+                                (size_t)(a->shard - a->job->phase->shard_begin) * w->partial_size;
 }
 
 static void run_samples(const at *a, const tq_work *w)
@@ -231,9 +251,10 @@ static void run_tiles(const at *a, const tq_phase_stage *stage)
             }
 }
 
-static void run_shard(void *context, int64_t shard, int worker)
+static void run_shard(void *context, int64_t own, int worker)
 {
     const job *j = context;
+    const int64_t shard = j->phase->shard_begin + own;
     at a = { .job = j, .shard = shard, .worker = worker };
     int64_t end;
     tq_shard_range(j->phase->batch, j->phase->n_shards, shard, &a.begin, &end);
@@ -251,10 +272,10 @@ static void run_shard(void *context, int64_t shard, int worker)
     }
 }
 
-void tq_phase_run(tq_engine *engine, tq_step *step)
+tq_status tq_phase_run(tq_engine *engine, tq_step *step)
 {
     job j = { .engine = engine, .phase = step->phase };
     begin(&j);
-    tq_parallel_for(engine->options.pool, j.phase->n_shards, run_shard, &j);
-    finish(&j);
+    tq_parallel_for(engine->options.pool, j.phase->n_own, run_shard, &j);
+    return finish(&j);
 }

@@ -228,7 +228,10 @@ static tq_status make_steps(tq_plan *p)
     tq_engine *engine = p->engine;
     engine->steps =
         TQ_NEW_N(engine->arena, tq_step, STEPS_A_NODE * tq_graph_n_nodes(engine->graph) + 1);
+    engine->needs_rows = TQ_NEW_N(engine->arena, bool, p->n_inputs + 1);
     TQ_TRY(tq_phased_plan_make(p, &p->phased));
+    for (int i = 0; !p->phased && i < p->n_inputs; i++)
+        engine->needs_rows[i] = true;
     if (!p->phased)
         return add_nodes(p);
     p->has_more = tq_phased_choose_again(p->phased, p->stored_limit);
@@ -343,6 +346,7 @@ void tq_engine_destroy(tq_engine *engine)
         tq_buffer_release(engine->slots[i].tensor.buffer);
     for (int i = 0; engine->results && i < engine->n_outputs; i++)
         tq_buffer_release(engine->results[i].buffer);
+    tq_buffer_release(engine->totals_buffer);
     tq_buffer_release(engine->block);
     tq_buffer_release(engine->scratch);
     tq_graph_destroy(engine->graph);

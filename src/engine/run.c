@@ -69,16 +69,8 @@ static tq_status bind_slots(tq_engine *engine, const tq_tensor *inputs)
     return TQ_OK;
 }
 
-static void run_step(tq_engine *engine, tq_step *step, uint64_t seed)
+static void run_node(tq_engine *engine, tq_step *step, uint64_t seed)
 {
-    if (step->skip)
-        return;
-    const double start = tq_engine_now();
-    if (step->phase) {
-        tq_phase_run(engine, step);
-        step->seconds += tq_engine_now() - start;
-        return;
-    }
     const void **in = (const void **)step->run.in;
     void **out = (void **)step->run.out;
     for (int i = 0; i < step->run.n_in; i++)
@@ -97,7 +89,20 @@ static void run_step(tq_engine *engine, tq_step *step, uint64_t seed)
         step->kernel->run(&step->run, step->state);
     else
         tq_node_op(step->node)->reference(&step->run);
+}
+
+static tq_status run_step(tq_engine *engine, tq_step *step, uint64_t seed)
+{
+    if (step->skip)
+        return TQ_OK;
+    const double start = tq_engine_now();
+    TQ_TRY(tq_exchange_finish(engine, step->n_buckets));
+    if (step->phase)
+        TQ_TRY(tq_phase_run(engine, step));
+    else
+        run_node(engine, step, seed);
     step->seconds += tq_engine_now() - start;
+    return TQ_OK;
 }
 
 /** Outputs that are inputs are copied, so that the caller may let go of the input. */
@@ -117,8 +122,10 @@ tq_status tq_engine_run(tq_engine *engine, const tq_tensor *inputs, int n_inputs
 {
     TQ_TRY(check_inputs(engine, inputs, n_inputs));
     TQ_TRY(bind_slots(engine, inputs));
+    engine->n_begun = engine->n_finished = 0;
     for (int i = 0; i < engine->n_steps; i++)
-        run_step(engine, &engine->steps[i], seed);
+        TQ_TRY(run_step(engine, &engine->steps[i], seed));
+    TQ_TRY(tq_exchange_finish(engine, engine->n_buckets));
     finish_outputs(engine);
     return TQ_OK;
 }
@@ -139,6 +146,11 @@ const tq_tensor *tq_engine_value(const tq_engine *engine, const char *name)
         return kept && slot->tensor.data ? &slot->tensor : NULL;
     }
     return NULL;
+}
+
+bool tq_engine_needs_all_rows(const tq_engine *engine, int i)
+{
+    return engine->needs_rows[i];
 }
 
 size_t tq_engine_memory(const tq_engine *engine)

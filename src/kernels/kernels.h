@@ -159,8 +159,8 @@ typedef struct tq_shard {
 
 /** All shards at once. */
 typedef struct tq_batch_run {
-    const float *const *in; /* at the first data point of the batch */
     int64_t first, last;    /* shards to sum over: a subtree of the tree of sums */
+    const float *const *in; /* at the first data point of shard `first` */
     void *total;            /* their sum, to be written */
 } tq_batch_run;
 

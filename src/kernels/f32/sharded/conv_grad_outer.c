@@ -157,7 +157,7 @@ static tq_status prepare(const tq_op *op, const tq_op_run *shapes, tq_ports *por
 
 typedef struct job {
     const state *s;
-    const char *x, *y; /* of the first data point of the batch, or of the shard */
+    const char *x, *y; /* of the first data point of shard `first`, or of the only one */
     size_t element;    /* bytes */
     int64_t first, last;
     float *total; /* [tap][input channel][output channel] */
@@ -181,11 +181,11 @@ static void sum_shard(const job *j, const tile *t, int64_t shard, int n_more,
                       float more[MAX_LEVELS][MAX_TILE], float *sums)
 {
     const state *s = j->s;
-    const int64_t begin = s->first_sample[shard];
+    const int64_t begin = s->first_sample[shard] - s->first_sample[j->first];
     tq_outer_job outer = t->outer;
     outer.x = (const char *)outer.x + (size_t)(begin * outer.x_sample) * j->element;
     outer.y = (const char *)outer.y + (size_t)(begin * outer.y_sample) * j->element;
-    outer.n_samples = s->first_sample[shard + 1] - begin;
+    outer.n_samples = s->first_sample[shard + 1] - s->first_sample[shard];
     outer.n_more = n_more;
     for (int i = 0; i < n_more; i++)
         outer.more[i] = more[-i];
