@@ -32,6 +32,7 @@ typedef struct tq_cli {
     bool helped; /* --help was answered: there is nothing left to do */
     tq_graph *graphs[4];
     tq_dataset *datasets[4];
+    tq_ranks *ranks; /* processes that share the work of a command that says so; NULL: alone */
 } tq_cli;
 
 struct tq_command {
@@ -39,6 +40,7 @@ struct tq_command {
     const char *details;     /* more lines for --help, or NULL */
     const char *examples[4]; /* without the leading "truq " */
     tq_status (*run)(tq_cli *cli);
+    bool shares_work; /* may be started as several ranks, of which only the first prints and writes files */
 };
 
 /* ---- options ------------------------------------------------------------------------------- */

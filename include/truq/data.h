@@ -130,6 +130,8 @@ typedef struct tq_loader_options {
     int n_workers;                 /* decoding threads; batches are the same for any number */
     int64_t height, width;         /* of the model's input, 0: unknown */
     tq_type sample_type;           /* what one model input sample is, dims without batch (rank -1: whatever comes) */
+    int n_ranks, rank, n_shards;   /* n_ranks > 1: only the rows of this rank (tq_rank_rows) are loaded; others hold anything, and
+                                      label -1 */
     size_t cache_bytes;            /* keep decoded images up to this many bytes (0: do not) */
 } tq_loader_options;
 

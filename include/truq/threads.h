@@ -36,6 +36,10 @@ TQ_API void tq_tree_share(int64_t n_shards, int n_ranks, int rank, int64_t *out_
 /** First and one-past-last index of shard `i` when n items are cut into n_shards runs. */
 TQ_API void tq_shard_range(int64_t n, int64_t n_shards, int64_t i, int64_t *out_begin, int64_t *out_end);
 
+/** The rows of a batch of n that rank `rank` of n_ranks runs, when the batch is cut into min(n, n_shards) shards: first and
+ *  one-past-last. With more ranks than shards every rank runs all of them. */
+TQ_API void tq_rank_rows(int64_t n, int64_t n_shards, int n_ranks, int rank, int64_t *out_begin, int64_t *out_end);
+
 /** Bits of tq_cpu_flags(). */
 enum {
     TQ_CPU_AVX2 = 1 << 0, TQ_CPU_FMA = 1 << 1, TQ_CPU_AVX512F = 1 << 2, TQ_CPU_AVX512BW = 1 << 3,

@@ -6,6 +6,7 @@
 #include <truq/data.h>
 #include <truq/engine.h>
 #include <truq/graph.h>
+#include <truq/ranks.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -125,6 +126,8 @@ typedef struct tq_train_options {
     const char *bn;                      /* "train" (statistics move), "freeze" (running statistics used and kept) */
     uint64_t seed;
     int n_threads, n_shards;
+    tq_ranks *ranks;                     /* processes that share each batch (truq/ranks.h), borrowed; NULL: alone. All ranks call with
+                                            the same options; the first one writes files and reports progress */
     const char *compute;                 /* of the convolutions of a step: "f32" (NULL), or "bf16": they round their operands to
                                             bf16, sums, parameters and all else stay f32; TQ_ERR_UNSUPPORTED without AVX512-BF16 */
     size_t memory;                       /* bytes for the arrays of a step; the backward pass computes again what does not fit, with
@@ -159,6 +162,7 @@ typedef struct tq_eval_options {
                                             where the output has its shape */
     int64_t batch, limit;
     int n_threads;
+    tq_ranks *ranks;                     /* share the batches; all get the result; NULL: alone */
     const char *save;                    /* CSV: id,label,prediction; or NULL */
     tq_progress_fn progress;
     void *context;

@@ -15,6 +15,7 @@
 #include <truq/plugin.h>
 #include <truq/quant.h>
 #include <truq/random.h>
+#include <truq/ranks.h>
 #include <truq/recipe.h>
 #include <truq/report.h>
 #include <truq/road.h>

@@ -62,3 +62,17 @@ void tq_tree_share(int64_t n_shards, int n_ranks, int rank, int64_t *out_begin, 
     *out_begin = begin;
     *out_end = end;
 }
+
+void tq_rank_rows(int64_t n, int64_t n_shards, int n_ranks, int rank, int64_t *out_begin,
+                  int64_t *out_end)
+{
+    int64_t first, last, unused;
+    n_shards = n < n_shards ? n : n_shards;
+    *out_begin = 0;
+    *out_end = n;
+    if (n_ranks > n_shards)
+        return;
+    tq_tree_share(n_shards, n_ranks, rank, &first, &last);
+    tq_shard_range(n, n_shards, first, out_begin, &unused);
+    tq_shard_range(n, n_shards, last - 1, &unused, out_end);
+}

@@ -55,7 +55,8 @@ static tq_status run(tq_cli *cli)
     TQ_TRY(tq_cli_load(cli, model, dialect, &graph));
     TQ_TRY(tq_cli_data(cli, data, partition, TQ_PARTITION_TEST, &eval.data));
     TQ_TRY(tq_cli_preset(cli, preset, *graph, NULL, eval.data, &eval.preset, &preset_name));
-    tq_meter meter = tq_meter_make(json);
+    tq_meter meter = tq_meter_make(json || tq_ranks_index(cli->ranks) > 0);
+    eval.ranks = cli->ranks;
     eval.n_threads = (int)n_threads;
     eval.progress = tq_meter_show;
     eval.context = &meter;
@@ -77,4 +78,5 @@ const tq_command tq_command_eval = {
     .examples = { "eval net.onnx --data tar:test.tar --preset cifar10",
                   "eval true.onnx --data npz:kws.npz --json --save pred.csv" },
     .run = run,
+    .shares_work = true,
 };

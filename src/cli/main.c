@@ -98,6 +98,22 @@ static tq_status run_command(void *context)
     return cli->command->run(cli);
 }
 
+/** Meets the other ranks, if this process was started as one of several; the first one speaks for
+ *  all. */
+static tq_status join_ranks(tq_cli *cli)
+{
+    if (tq_ranks_launched() == 1)
+        return TQ_OK;
+    const char *name = cli->command->entry.name;
+    if (!cli->command->shares_work)
+        return tq_fail(TQ_ERR_USAGE,
+                       "'truq %s' does not share its work among processes; start it alone", name);
+    TQ_TRY(tq_ranks_join(&cli->ranks));
+    if (tq_ranks_index(cli->ranks) > 0 && !freopen("/dev/null", "w", stdout))
+        return tq_fail(TQ_ERR_IO, "cannot open /dev/null: %s", strerror(errno));
+    return TQ_OK;
+}
+
 /** Runs one command; argv[0] is its name. */
 static tq_status run(tq_cli *cli, int argc, char **argv)
 {
@@ -111,7 +127,9 @@ static tq_status run(tq_cli *cli, int argc, char **argv)
     cli->command = (const tq_command *)(const void *)entry;
     cli->argc = argc - 1;
     cli->argv = argv + 1;
-    status = tq_guard(run_command, cli);
+    status = join_ranks(cli);
+    if (!status)
+        status = tq_guard(run_command, cli);
     for (int i = 0; i < TQ_COUNT(cli->graphs); i++)
         tq_graph_destroy(cli->graphs[i]);
     for (int i = 0; i < TQ_COUNT(cli->datasets); i++)
@@ -151,6 +169,7 @@ typedef struct main_call {
     char **argv;
     tq_registry *registry;
     tq_arena *arena;
+    tq_ranks *ranks;
 } main_call;
 
 /** Loads what --plugin names, before or behind the subcommand, and takes it out of the words. */
@@ -190,7 +209,9 @@ static tq_status run_main(void *context)
     int argc = 0;
     char **argv = NULL;
     TQ_TRY(load_plugins(call, &argc, &argv));
-    return dispatch(&cli, argc, argv);
+    const tq_status status = dispatch(&cli, argc, argv);
+    call->ranks = cli.ranks;
+    return status;
 }
 
 int main(int argc, char **argv)
@@ -200,5 +221,11 @@ int main(int argc, char **argv)
     const tq_status status = tq_guard(run_main, &call);
     tq_arena_destroy(call.arena);
     tq_registry_destroy(call.registry);
-    return flush(report(status));
+    if (status)
+        tq_ranks_give_way(call.ranks);
+    const int exit_status = flush(report(status));
+    if (exit_status != DONE)
+        tq_ranks_abort(call.ranks, exit_status);
+    tq_ranks_leave(call.ranks);
+    return exit_status;
 }

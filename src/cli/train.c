@@ -102,6 +102,7 @@ static tq_status train(tq_cli *cli, training *t)
     t->train.seed = (uint64_t)t->seed;
     t->train.n_threads = (int)t->n_threads;
     t->train.n_shards = (int)t->n_shards;
+    t->train.ranks = cli->ranks;
     t->train.memory = (size_t)t->memory * 1000000;
     t->train.progress = tq_meter_show;
     t->train.context = &meter;
@@ -111,7 +112,7 @@ static tq_status train(tq_cli *cli, training *t)
     tq_meter_clear(&meter);
     TQ_TRY(status);
     print_result(&result);
-    return tq_cli_save(cli, *graph, t->out);
+    return tq_ranks_index(cli->ranks) == 0 ? tq_cli_save(cli, *graph, t->out) : TQ_OK;
 }
 
 /** The numbers that were given, in the place of the optimiser's defaults. */
@@ -229,4 +230,5 @@ const tq_command tq_command_train = {
                   "train fake.onnx --data tar:train.tar --epochs 3 --controller freeze-bn:1 -o "
                   "fq.onnx" },
     .run = run,
+    .shares_work = true,
 };

@@ -19,7 +19,8 @@ static const uint64_t ORDER_KEY = UINT64_MAX;
 
 /** One batch on its way: slot b % N_SLOTS holds batch b. */
 typedef struct slot {
-    int64_t n, n_done;
+    int64_t n, begin, end; /* rows, and those to load */
+    int64_t n_done;
     bool is_ready, has_input;
     tq_type *types;        /* [batch]: of the samples */
     int64_t *labels, *ids; /* [batch] */
@@ -40,7 +41,7 @@ struct tq_loader {
     pthread_mutex_t lock;
     pthread_cond_t work, done;
     bool is_running, quit;
-    int64_t job_batch, job_at; /* the next sample to hand out */
+    int64_t job_batch, job_at; /* the next sample to hand out, among those to load */
     int64_t first_held;        /* the oldest batch whose slot is in use */
     int64_t next;              /* the batch that tq_loader_next gives */
     int n_busy, n_threads;
@@ -116,25 +117,40 @@ static void copy_to_row(slot *s, int64_t at, const tq_tensor *x)
 
 static tq_status check_types(const tq_loader *loader, const slot *s)
 {
-    for (int64_t i = 1; i < s->n; i++)
-        if (!tq_type_equal(&s->types[i], &s->types[0]))
+    for (int64_t i = s->begin + 1; i < s->end; i++)
+        if (!tq_type_equal(&s->types[i], &s->types[s->begin]))
             return tq_fail(
                 TQ_ERR_SHAPE,
                 "data point %lld of '%s' is %s, data point %lld is %s: a batch needs one "
                 "shape; use a preset that resizes or crops",
                 (long long)s->ids[i], loader->dataset->spec, tq_type_text(&s->types[i]).s,
-                (long long)s->ids[0], tq_type_text(&s->types[0]).s);
+                (long long)s->ids[s->begin], tq_type_text(&s->types[s->begin]).s);
     return TQ_OK;
 }
 
-/** Empties a slot for `n` samples; the memory of its input is kept. */
-static void clear(slot *s, int64_t n)
+/** Empties a slot; the memory of its input is kept. */
+static void clear(slot *s)
 {
     tq_status_drop(s->status);
     s->status = TQ_OK;
     s->is_ready = s->has_input = false;
-    s->n = n;
-    s->n_done = 0;
+    s->n = s->n_done = 0;
+}
+
+/** Makes the slot of a batch ready for samples. */
+static void open_batch(const tq_loader *loader, int64_t batch, slot *s)
+{
+    const tq_loader_options *o = &loader->options;
+    clear(s);
+    s->n = batch_size(loader, batch);
+    s->begin = 0;
+    s->end = s->n;
+    if (o->n_ranks > 1)
+        tq_rank_rows(s->n, o->n_shards, o->n_ranks, o->rank, &s->begin, &s->end);
+    for (int64_t i = 0; i < s->n; i++) {
+        s->ids[i] = loader->order[batch * o->batch + i];
+        s->labels[i] = -1;
+    }
 }
 
 /* ---- the order of work (under the lock) ------------------------------------------------------ */
@@ -148,16 +164,14 @@ static bool has_job(const tq_loader *loader)
 /** Takes the next sample off the list. */
 static slot *take_job(tq_loader *loader, int64_t *out_at)
 {
-    const int64_t batch = loader->job_batch, at = loader->job_at;
-    slot *s = &loader->slots[batch % N_SLOTS];
-    if (at == 0)
-        clear(s, batch_size(loader, batch));
-    if (++loader->job_at == s->n) {
+    slot *s = &loader->slots[loader->job_batch % N_SLOTS];
+    if (loader->job_at == 0)
+        open_batch(loader, loader->job_batch, s);
+    *out_at = s->begin + loader->job_at++;
+    if (*out_at == s->end - 1) {
         loader->job_at = 0;
         loader->job_batch++;
     }
-    s->ids[at] = loader->order[batch * loader->options.batch + at];
-    *out_at = at;
     return s;
 }
 
@@ -194,7 +208,7 @@ static void do_job(tq_loader *loader)
         pthread_mutex_lock(&loader->lock);
     }
     tq_tensor_reset(&x);
-    if (++s->n_done == s->n) {
+    if (++s->n_done == s->end - s->begin) {
         if (!s->status)
             s->status = check_types(loader, s);
         s->is_ready = true;
@@ -311,7 +325,7 @@ void tq_loader_destroy(tq_loader *loader)
         pthread_join(loader->threads[i], NULL);
     for (int i = 0; i < N_SLOTS; i++) {
         slot *s = &loader->slots[i];
-        clear(s, 0);
+        clear(s);
         tq_tensor_reset(&s->input);
         free(s->types);
         free(s->labels);
@@ -352,7 +366,7 @@ tq_status tq_loader_start(tq_loader *loader, int64_t epoch, int64_t first)
     pthread_mutex_lock(&loader->lock);
     halt(loader);
     for (int i = 0; i < N_SLOTS; i++)
-        clear(&loader->slots[i], 0);
+        clear(&loader->slots[i]);
     loader->epoch = epoch;
     set_order(loader, epoch);
     loader->job_batch = loader->first_held = loader->next = first;

@@ -193,12 +193,15 @@ static void add_item(copies *c, int index)
  * to the first: copies of a phase only ask for makers in phases before it, or in it. */
 void tq_phased_plan_copy(tq_phased_plan *p)
 {
-    const int n_items = p->n_items;
+    tq_item_list *planned = TQ_NEW_N(p->plan->scratch, tq_item_list, p->n_phases + 1);
     p->phases = TQ_NEW_N(p->plan->scratch, tq_item_list, p->n_phases + 1);
+    for (int i = 0; i < p->n_items; i++) {
+        tq_item_list *list = &planned[p->items[i].phase];
+        TQ_PUSH(p->plan->scratch, list->items, list->n, list->capacity, i);
+    }
     for (int phase = p->n_phases; phase-- > 0;) {
         copies c = { .p = p, .phase = phase };
-        for (int i = 0; i < n_items; i++)
-            if (p->items[i].phase == phase)
-                add_item(&c, i);
+        for (int i = 0; i < planned[phase].n; i++)
+            add_item(&c, planned[phase].items[i]);
     }
 }

@@ -49,6 +49,7 @@ typedef struct tq_array {
     bool is_out_of_tile; /* read by other than tiles of its own stage */
     int slot;            /* if stored */
     size_t offset;       /* else, of the worker's scratch, where out of tile */
+    int n_readers; /* in the phase that makes it */
     int first_stage, last_stage;
     int buffer; /* else, of the tile */
 } tq_array;

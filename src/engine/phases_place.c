@@ -24,23 +24,22 @@ static bool sums(const tq_phased_plan *p, const tq_item *item)
 /** Takes out items whose arrays were all made again by those who read them. */
 static void drop_dead(tq_phased_plan *p, tq_item_list *list)
 {
-    int *n_readers = TQ_NEW_N(p->plan->scratch, int, p->n_arrays + 1);
     int n_left = 0;
     for (int i = 0; i < list->n; i++) {
         const tq_item *item = &p->items[list->items[i]];
         for (int k = 0; k < p->units[item->unit].run.n_in; k++)
             if (item->in[k] >= 0)
-                n_readers[item->in[k]]++;
+                p->arrays[item->in[k]].n_readers++;
     }
     for (int i = list->n; i-- > 0;) {
         const tq_item *item = &p->items[list->items[i]];
         bool is_needed = sums(p, item);
         for (int k = 0; k < p->units[item->unit].run.n_out; k++)
             is_needed = is_needed || (item->out[k] >= 0 && (p->arrays[item->out[k]].is_stored ||
-                                                            n_readers[item->out[k]] > 0));
+                                                            p->arrays[item->out[k]].n_readers > 0));
         for (int k = 0; !is_needed && k < p->units[item->unit].run.n_in; k++)
             if (item->in[k] >= 0)
-                n_readers[item->in[k]]--;
+                p->arrays[item->in[k]].n_readers--;
         if (!is_needed)
             list->items[i] = -1;
     }
@@ -370,7 +369,10 @@ static int count_arrays(const tq_phased_plan *p, const tq_item_list *list, int b
 static void place_phase_scratch(tq_phased_plan *p, const tq_item_list *list, tq_phase *phase)
 {
     size_t end = 0, own = 0;
-    int *placed = TQ_NEW_N(p->plan->scratch, int, p->n_arrays + 1), n_placed = 0;
+    int n_most = 0, n_placed = 0;
+    for (int i = 0; i < list->n; i++)
+        n_most += p->units[p->items[list->items[i]].unit].run.n_out;
+    int *placed = TQ_NEW_N(p->plan->scratch, int, n_most + 1);
     for (int i = 0; i < list->n; i++) {
         const tq_item *item = &p->items[list->items[i]];
         const tq_shard_part *part = tq_part_of(p, item);

@@ -12,6 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/** What a batch scored. */
+typedef struct tally {
+    int64_t n, n_top1, n_top5;
+    double loss; /* mean */
+} tally;
+
 typedef struct evaluation {
     const tq_graph *graph;
     const tq_eval_options *options;
@@ -25,8 +31,12 @@ typedef struct evaluation {
     tq_targets targets;
     tq_graph *loss_graph;
     tq_clock clock;
-    int64_t room, n_top1, n_top5;
-    double loss_sum;
+    int64_t room, batch, n_batches;
+    tally *tallies;      /* [n_batches] */
+    int64_t first, last; /* batches of this rank, last excluded */
+    int64_t n_summed;    /* up to that batch they are in `sum`, whose loss is not divided */
+    tally sum;
+    bool is_shared;
 } evaluation;
 
 /* ---- what to measure ------------------------------------------------------------------------- */
@@ -99,8 +109,8 @@ static tq_status dequantize(const evaluation *e, const tq_tensor *output, tq_ten
     return TQ_OK;
 }
 
-static tq_status add_loss(evaluation *e, const tq_tensor *output, const tq_tensor *target,
-                          int64_t n)
+static tq_status find_loss(evaluation *e, const tq_tensor *output, const tq_tensor *target,
+                           double *out_loss)
 {
     tq_tensor real;
     TQ_TRY(dequantize(e, output, &real));
@@ -110,37 +120,39 @@ static tq_status add_loss(evaluation *e, const tq_tensor *output, const tq_tenso
     if (!status)
         status = tq_engine_run(engine, (const tq_tensor[]){ real, *target }, 2, 0);
     if (!status)
-        e->loss_sum += (double)*(const float *)tq_engine_output(engine, 0)->data * (double)n;
+        *out_loss = (double)*(const float *)tq_engine_output(engine, 0)->data;
     tq_tensor_reset(&real);
     return status;
 }
 
-static tq_status score(evaluation *e, const tq_batch *batch, const tq_tensor *output)
+/** at: of the batch's first data point, among all. */
+static tq_status score(evaluation *e, const tq_batch *batch, int64_t at, const tq_tensor *output,
+                       tally *out)
 {
     tq_eval_result *r = e->result;
     if (output->type.rank < 1 || output->type.dims[0] != batch->n)
         return tq_fail(TQ_ERR_SHAPE, "output '%s' is %s for a batch of %lld",
                        tq_value_name(tq_graph_output(e->graph, 0)), tq_type_text(&output->type).s,
                        (long long)batch->n);
-    if (r->n + batch->n > e->room)
+    if (at + batch->n > e->room)
         return tq_fail(TQ_ERR_CHECK, "the data has more points than it said");
     tq_tensor target = { 0 };
     if (e->loss)
         TQ_TRY(tq_targets_get(&e->targets, batch, &output->type, &target));
     const int64_t *labels = e->targets.as_labels ? target.data : NULL;
     for (int64_t i = 0; i < batch->n; i++) {
-        r->predictions[r->n + i] = tq_argmax(output, i);
-        r->labels[r->n + i] = labels ? labels[i] : batch->labels[i];
+        r->predictions[at + i] = tq_argmax(output, i);
+        r->labels[at + i] = labels ? labels[i] : batch->labels[i];
         if (labels) {
-            e->n_top1 += r->predictions[r->n + i] == labels[i];
-            e->n_top5 += tq_rank_of(output, i, labels[i]) < 5;
+            out->n_top1 += r->predictions[at + i] == labels[i];
+            out->n_top5 += tq_rank_of(output, i, labels[i]) < 5;
         }
     }
-    r->n += batch->n;
-    return e->loss ? add_loss(e, output, &target, batch->n) : TQ_OK;
+    out->n = batch->n;
+    return e->loss ? find_loss(e, output, &target, &out->loss) : TQ_OK;
 }
 
-static tq_status run_batch(evaluation *e, const tq_batch *batch)
+static tq_status run_batch(evaluation *e, const tq_batch *batch, int64_t index, int64_t at)
 {
     tq_tensor input;
     TQ_TRY(tq_feed(e->graph, 0, &batch->input, &input));
@@ -151,41 +163,52 @@ static tq_status run_batch(evaluation *e, const tq_batch *batch)
     tq_tensor_reset(&input);
     TQ_TRY(status);
     const tq_tensor *output = tq_engine_output(engine, 0);
-    if (e->result->n == 0)
+    if (index == e->first)
         TQ_TRY(open_loss(e, &output->type, &batch->input.type));
-    return score(e, batch, output);
+    return score(e, batch, at, output, &e->tallies[index]);
 }
 
 /* ---- the loop -------------------------------------------------------------------------------- */
 
-static void summarise(evaluation *e)
+/** Batches in their order, whoever ran them. */
+static void summarise(evaluation *e, int64_t end)
 {
     tq_eval_result *r = e->result;
-    const double n = (double)r->n;
+    tally *sum = &e->sum;
+    for (; e->n_summed < end; e->n_summed++) {
+        const tally *t = &e->tallies[e->n_summed];
+        sum->n += t->n;
+        sum->n_top1 += t->n_top1;
+        sum->n_top5 += t->n_top5;
+        sum->loss += t->loss * (double)t->n;
+    }
+    const double n = (double)sum->n;
     const bool labelled = e->loss && e->targets.as_labels;
-    r->top1 = labelled && r->n ? 100.0 * (double)e->n_top1 / n : (double)NAN;
-    r->top5 = labelled && r->n ? 100.0 * (double)e->n_top5 / n : (double)NAN;
-    r->loss = e->loss && r->n ? e->loss_sum / n : (double)NAN;
+    r->n = sum->n;
+    r->top1 = labelled && r->n ? 100.0 * (double)sum->n_top1 / n : (double)NAN;
+    r->top5 = labelled && r->n ? 100.0 * (double)sum->n_top5 / n : (double)NAN;
+    r->loss = e->loss && r->n ? sum->loss / n : (double)NAN;
     r->seconds = tq_now() - e->clock.start;
     r->images_per_s = tq_clock_rate(&e->clock);
 }
 
-static void report(evaluation *e, int64_t batch, int64_t n_batches)
+static void report(evaluation *e, int64_t n_done)
 {
+    const int64_t n_batches = e->last - e->first;
+    summarise(e, e->first + n_done);
     if (!e->options->progress)
         return;
-    summarise(e);
     const tq_progress progress = { .phase = e->phase,
                                    .epoch = e->epoch,
                                    .n_epochs = e->n_epochs,
-                                   .batch = batch,
+                                   .batch = n_done,
                                    .n_batches = n_batches,
                                    .n_images = e->result->n,
                                    .loss = e->result->loss,
                                    .top1 = e->result->top1,
                                    .lr = (double)NAN,
                                    .images_per_s = e->result->images_per_s,
-                                   .eta_s = tq_clock_eta(&e->clock, n_batches - batch) };
+                                   .eta_s = tq_clock_eta(&e->clock, n_batches - n_done) };
     e->options->progress(e->options->context, &progress);
 }
 
@@ -215,11 +238,58 @@ static tq_status prepare(evaluation *e)
     loader.n_workers = tq_pool_size(e->pool);
     TQ_TRY(tq_loader_create(o->registry, o->data, &loader, &e->loader));
     e->engines = (tq_engines){ .graph = e->graph, .pool = e->pool, .n_inputs = 1 };
+    e->batch = loader.batch < o->data->n ? loader.batch : o->data->n;
+    e->n_batches = e->last = tq_loader_n_batches(e->loader);
+    e->tallies = calloc((size_t)e->n_batches + 1, sizeof *e->tallies);
+    e->is_shared = tq_ranks_count(o->ranks) > 1 && tq_ranks_count(o->ranks) <= e->n_batches;
+    if (e->is_shared)
+        tq_shard_range(e->n_batches, tq_ranks_count(o->ranks), tq_ranks_index(o->ranks), &e->first,
+                       &e->last);
     e->room = o->limit > 0 && o->limit < o->data->n ? o->limit : o->data->n;
     e->result->predictions = calloc((size_t)e->room + 1, sizeof(int64_t));
     e->result->labels = calloc((size_t)e->room + 1, sizeof(int64_t));
-    if (!e->result->predictions || !e->result->labels)
+    if (!e->tallies || !e->result->predictions || !e->result->labels)
         return tq_fail(TQ_ERR_MEMORY, "no memory for %lld predictions", (long long)e->room);
+    return TQ_OK;
+}
+
+/** Every rank gets what the others found. */
+static tq_status exchange(evaluation *e)
+{
+    tq_ranks *ranks = e->options->ranks;
+    const int n = tq_ranks_count(ranks);
+    int64_t *begins = calloc((size_t)n + 1, sizeof *begins), end;
+    if (!begins)
+        return tq_fail(TQ_ERR_MEMORY, "no memory for the scores of %d ranks", n);
+    for (int i = 0; i < n; i++)
+        tq_shard_range(e->n_batches, n, i, &begins[i], &end);
+    begins[n] = e->n_batches;
+    tq_status status = tq_ranks_gather_rows(ranks, e->tallies, sizeof *e->tallies, begins);
+    for (int i = 0; i <= n; i++)
+        begins[i] = begins[i] * e->batch < e->room ? begins[i] * e->batch : e->room;
+    if (!status)
+        status = tq_ranks_gather_rows(ranks, e->result->predictions, sizeof(int64_t), begins);
+    if (!status)
+        status = tq_ranks_gather_rows(ranks, e->result->labels, sizeof(int64_t), begins);
+    free(begins);
+    e->n_summed = 0;
+    e->sum = (tally){ 0 };
+    return status;
+}
+
+static tq_status run_batches(evaluation *e)
+{
+    e->n_summed = e->first;
+    TQ_TRY(tq_loader_start(e->loader, 0, e->first));
+    for (int64_t i = e->first; i < e->last; i++) {
+        tq_batch batch;
+        TQ_TRY(tq_loader_next(e->loader, &batch));
+        if (batch.n == 0)
+            break;
+        TQ_TRY(run_batch(e, &batch, i, i * e->batch));
+        tq_clock_tick(&e->clock, batch.n);
+        report(e, i + 1 - e->first);
+    }
     return TQ_OK;
 }
 
@@ -227,22 +297,15 @@ static tq_status evaluate(void *context)
 {
     evaluation *e = context;
     TQ_TRY(prepare(e));
-    const int64_t n_batches = tq_loader_n_batches(e->loader);
     tq_clock_start(&e->clock);
-    TQ_TRY(tq_loader_start(e->loader, 0, 0));
-    for (int64_t b = 1;; b++) {
-        tq_batch batch;
-        TQ_TRY(tq_loader_next(e->loader, &batch));
-        if (batch.n == 0)
-            break;
-        TQ_TRY(run_batch(e, &batch));
-        tq_clock_tick(&e->clock, batch.n);
-        report(e, b, n_batches);
-    }
-    summarise(e);
+    TQ_TRY(run_batches(e));
+    if (e->is_shared)
+        TQ_TRY(exchange(e));
+    summarise(e, e->n_batches);
     if (e->result->n == 0)
         return tq_fail(TQ_ERR_VALUE, "'%s' has no data points", e->options->data->spec);
-    return e->options->save ? save_csv(e->result, e->options->save) : TQ_OK;
+    const bool saves = e->options->save && tq_ranks_index(e->options->ranks) == 0;
+    return saves ? save_csv(e->result, e->options->save) : TQ_OK;
 }
 
 tq_status tq_evaluate_phase(const tq_graph *graph, const tq_eval_options *options,
@@ -263,6 +326,7 @@ tq_status tq_evaluate_phase(const tq_graph *graph, const tq_eval_options *option
     tq_pool_destroy(e.pool);
     tq_targets_close(&e.targets);
     tq_graph_destroy(e.loss_graph);
+    free(e.tallies);
     if (status) {
         free(out_result->predictions);
         free(out_result->labels);

@@ -59,6 +59,7 @@ static void add_settings(cJSON *root, const tq_manifest *m)
     tq_manifest_add_text(s, "compute", o->compute ? o->compute : "f32");
     tq_manifest_add_number(s, "memory", (double)o->memory);
     tq_manifest_add_number(s, "threads", o->n_threads);
+    tq_manifest_add_number(s, "ranks", tq_ranks_count(o->ranks));
     tq_manifest_add_number(s, "checkpoint_every", (double)o->checkpoint_every);
     cJSON_AddBoolToObject(s, "resumed", o->resume);
     cJSON *editors = cJSON_AddArrayToObject(s, "editors");

@@ -2,6 +2,9 @@
 #ifndef TQ_TRAIN_TRAIN_INTERNAL_H
 #define TQ_TRAIN_TRAIN_INTERNAL_H
 
+#include "dist/dist.h"
+
+#include <truq/engine.h>
 #include <truq/fake.h>
 #include <truq/train.h>
 
@@ -123,6 +126,24 @@ typedef struct tq_statistic {
     float *data;
 } tq_statistic;
 
+/* ---- batches shared among ranks -------------------------------------------------------------- */
+
+/** How ranks share batches of one size. */
+typedef struct tq_share {
+    tq_ranks *ranks;
+    bool is_shared; /* else each rank runs all rows: alone, or more ranks than shards */
+    int n_shards;
+    int64_t *row_begins; /* [ranks + 1] */
+    tq_exchange exchange;
+} tq_share;
+
+/** `share` must not move afterwards. ranks NULL: alone. */
+void tq_share_init(tq_share *share, tq_ranks *ranks, int64_t batch, int n_shards, tq_arena *arena);
+/** Before a run of an engine with this exchange, and before a gather. */
+tq_status tq_share_begin(const tq_share *share);
+/** Rows of a batch, of row_size bytes: those of other ranks come. */
+tq_status tq_share_gather(const tq_share *share, void *rows, size_t row_size);
+
 /** What is trained in a graph. Arrays and names live in `arena`. */
 typedef struct tq_parameters {
     tq_arena *arena;
@@ -143,6 +164,7 @@ typedef struct tq_training {
     tq_type types[2]; /* of the input and the target */
     int n_statistics;
     int *statistics; /* which of the parameters' statistics; in their arena */
+    tq_share *share; /* in that arena too */
 } tq_training;
 
 typedef struct tq_training_options {
@@ -151,6 +173,7 @@ typedef struct tq_training_options {
     double label_smoothing;
     bool bn_train;
     tq_pool *pool;
+    tq_ranks *ranks;
     int n_shards;
     size_t memory;
     bool bf16, profile;

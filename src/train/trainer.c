@@ -30,6 +30,7 @@ typedef struct trainer {
     tq_pool *pool;
     tq_loader *loader;
     tq_targets targets;
+    int64_t *labels; /* [batch]: of all ranks */
     tq_parameters parameters;
     tq_updater updater;
     tq_controls controls;
@@ -94,11 +95,30 @@ static tq_status after_step(trainer *t, const tq_training *training, double loss
     return status;
 }
 
-static tq_status step(trainer *t, const tq_batch *batch)
+/** Brings what this rank needs of the rows of others. */
+static tq_status complete(trainer *t, const tq_training *training, tq_batch *batch)
+{
+    const tq_share *share = training->share;
+    if (!share->is_shared)
+        return TQ_OK;
+    TQ_TRY(tq_share_begin(share));
+    memcpy(t->labels, batch->labels, (size_t)batch->n * sizeof *t->labels);
+    batch->labels = t->labels;
+    TQ_TRY(tq_share_gather(share, t->labels, sizeof *t->labels));
+    if (!tq_engine_needs_all_rows(training->engine, 0) &&
+        !(t->targets.from_input && tq_engine_needs_all_rows(training->engine, 1)))
+        return TQ_OK;
+    return tq_share_gather(share, batch->input.data,
+                           (size_t)tq_type_count_from(&batch->input.type, 1) *
+                               tq_dtype_size(batch->input.type.dtype));
+}
+
+static tq_status step(trainer *t, tq_batch *batch)
 {
     const tq_training *training;
     TQ_TRY(tq_controls_call(&t->controls, TQ_HOOK_BEFORE_STEP, &t->position, (double)NAN));
     TQ_TRY(training_for(t, &batch->input.type, &training));
+    TQ_TRY(complete(t, training, batch));
     tq_tensor target;
     TQ_TRY(tq_targets_get(&t->targets, batch, tq_value_type(tq_graph_output(training->graph, 1)),
                           &target));
@@ -135,10 +155,16 @@ static double mean_top1(const trainer *t)
                                                : (double)NAN;
 }
 
+/** Files and progress are the first rank's. */
+static bool is_first(const trainer *t)
+{
+    return tq_ranks_index(t->options->ranks) == 0;
+}
+
 static void report(const trainer *t, int64_t n_batches)
 {
     const tq_train_options *o = t->options;
-    if (!o->progress)
+    if (!o->progress || !is_first(t))
         return;
     const tq_position *p = &t->position;
     const int64_t n_steps =
@@ -174,7 +200,7 @@ static tq_checkpoint checkpoint_of(trainer *t)
 
 static tq_status save_checkpoint(trainer *t)
 {
-    if (!t->options->run_folder)
+    if (!t->options->run_folder || !is_first(t))
         return TQ_OK;
     const tq_checkpoint checkpoint = checkpoint_of(t);
     return tq_checkpoint_save(file_in(t, "checkpoint"), &checkpoint);
@@ -182,7 +208,7 @@ static tq_status save_checkpoint(trainer *t)
 
 static tq_status save_manifest(trainer *t)
 {
-    if (!t->options->run_folder)
+    if (!t->options->run_folder || !is_first(t))
         return TQ_OK;
     int64_t n_parameters = 0;
     for (int i = 0; i < t->parameters.n; i++)
@@ -213,7 +239,8 @@ static tq_status validate(trainer *t, tq_epoch *epoch)
                                       .target = o->target,
                                       .batch = o->batch,
                                       .n_threads = o->n_threads,
-                                      .progress = o->progress,
+                                      .ranks = o->ranks,
+                                      .progress = is_first(t) ? o->progress : NULL,
                                       .context = o->context };
     tq_eval_result r;
     TQ_TRY(tq_wrap(
@@ -237,7 +264,9 @@ static tq_status keep_best(trainer *t, const tq_epoch *epoch)
         return TQ_OK;
     t->position.best = score;
     t->position.best_top1 = top1;
-    return t->options->run_folder ? tq_onnx_export(t->graph, file_in(t, "best.onnx"), 0) : TQ_OK;
+    return t->options->run_folder && is_first(t)
+               ? tq_onnx_export(t->graph, file_in(t, "best.onnx"), 0)
+               : TQ_OK;
 }
 
 static tq_status end_epoch(trainer *t)
@@ -325,7 +354,7 @@ static tq_status run_epochs(trainer *t)
 
 static tq_status make_folder(trainer *t)
 {
-    if (!t->options->run_folder)
+    if (!t->options->run_folder || !is_first(t))
         return TQ_OK;
     char *path = tq_arena_strdup(t->arena, t->options->run_folder);
     for (char *c = path + 1;; c++) {
@@ -394,6 +423,7 @@ static tq_status check_options(trainer *t)
                                          .loss = (const tq_loss *)loss,
                                          .label_smoothing = o->label_smoothing,
                                          .bn_train = t->bn_train,
+                                         .ranks = o->ranks,
                                          .n_shards = o->n_shards,
                                          .memory = o->memory,
                                          .bf16 = o->compute && !strcmp(o->compute, "bf16"),
@@ -413,6 +443,9 @@ static tq_status open_data(trainer *t)
                                  .batch = o->batch,
                                  .shuffle = TQ_SHUFFLE_EPOCH,
                                  .seed = o->seed,
+                                 .n_ranks = tq_ranks_count(o->ranks),
+                                 .rank = tq_ranks_index(o->ranks),
+                                 .n_shards = o->n_shards > 0 ? o->n_shards : 16,
                                  .cache_bytes = o->epochs > 1 ? (size_t)CACHE : 0 };
     TQ_TRY(tq_loader_options_for(t->graph, &loader));
     TQ_TRY(tq_targets_open(o->train, o->target, t->building.loss->wants_labels, &t->targets));
@@ -423,6 +456,7 @@ static tq_status open_data(trainer *t)
     const int64_t n_batches = tq_loader_n_batches(t->loader);
     if (n_batches < 1)
         return tq_fail(TQ_ERR_VALUE, "'%s' has no data points", o->train->spec);
+    t->labels = TQ_NEW_N(t->arena, int64_t, o->batch < o->train->n ? o->batch : o->train->n);
     t->plan.steps_per_epoch = n_batches;
     if (__builtin_mul_overflow(n_batches, o->epochs, &t->plan.n_steps))
         return tq_fail(TQ_ERR_VALUE, "%lld epochs are too many", (long long)o->epochs);
@@ -508,6 +542,7 @@ static tq_status make_graphs(trainer *t)
 {
     TQ_TRY(hash_model(t));
     describe(t);
+    TQ_TRY(tq_ranks_agree(t->options->ranks, "settings", t->settings, strlen(t->settings)));
     TQ_TRY(tq_parameters_find(t->graph, t->arena, &t->parameters));
     TQ_TRY(own_statistics(t->graph));
     TQ_TRY(find_full_type(t));
@@ -524,6 +559,16 @@ static tq_status make_graphs(trainer *t)
     return tq_controls_prepare(&t->controls, &shown, t->arena);
 }
 
+/** All ranks begin at one place: a checkpoint that only some of them see is an error. */
+static tq_status agree_on_start(trainer *t)
+{
+    uint32_t crc = tq_crc32(0, &t->position.step, sizeof t->position.step);
+    for (int i = 0; i < t->parameters.n; i++)
+        crc = tq_crc32(crc, t->parameters.items[i].data,
+                       (size_t)t->parameters.items[i].n * sizeof(float));
+    return tq_ranks_agree(t->options->ranks, "parameters at the start", &crc, sizeof crc);
+}
+
 static tq_status start(trainer *t)
 {
     const tq_train_options *o = t->options;
@@ -534,8 +579,10 @@ static tq_status start(trainer *t)
     struct stat info;
     if (o->resume && path && stat(path, &info) == 0) {
         const tq_checkpoint checkpoint = checkpoint_of(t);
-        return tq_checkpoint_load(path, &checkpoint);
+        TQ_TRY(tq_checkpoint_load(path, &checkpoint));
+        return agree_on_start(t);
     }
+    TQ_TRY(agree_on_start(t));
     TQ_TRY(tq_controls_call(&t->controls, TQ_HOOK_START, &t->position, (double)NAN));
     return save_checkpoint(t);
 }

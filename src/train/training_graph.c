@@ -111,9 +111,13 @@ static tq_status build(tq_training *t, const tq_training_options *options,
     TQ_TRY(append_statistics(t, parameters));
     tq_graph_sweep(t->graph);
     const int64_t batch = t->types[0].dims[0];
-    const int n_shards = options->n_shards > 0 ? options->n_shards : 16;
+    t->share = TQ_NEW(parameters->arena, tq_share);
+    tq_share_init(t->share, options->ranks, batch, options->n_shards > 0 ? options->n_shards : 16,
+                  parameters->arena);
     const tq_engine_options engine_options = { .pool = options->pool,
-                                               .n_shards = (int)tq_clip_i64(batch, 1, n_shards),
+                                               .n_shards = t->share->n_shards,
+                                               .exchange =
+                                                   t->share->is_shared ? &t->share->exchange : NULL,
                                                .constants_change = true,
                                                .memory = options->memory,
                                                .bf16 = options->bf16,

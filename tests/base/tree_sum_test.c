@@ -10,7 +10,8 @@ static const char *shares(int64_t n_shards, int n_ranks)
     for (int rank = 0; rank < n_ranks; rank++, next = end) {
         tq_tree_share(n_shards, n_ranks, rank, &begin, &end);
         CHECK_EQ(begin, next, "rank %d", rank);
-        used += (size_t)snprintf(text + used, sizeof text - used, "%s%" PRId64, rank ? " " : "", end - begin);
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%" PRId64, rank ? " " : "",
+                                 end - begin);
     }
     CHECK_EQ(next, n_shards);
     return text;
@@ -35,8 +36,8 @@ TEST(other_numbers_of_shards_are_cut_at_powers_of_two)
     CHECK_STR(shares(1, 1), "1");
 }
 
-/** The tree over the sums of the runs: each stands where its run begins, the other places hold -0, which
- *  adds nothing to any float. */
+/** The tree over the sums of the runs: each stands where its run begins, the other places hold -0,
+ * which adds nothing to any float. */
 static float sum_of_runs(const float *parts, int n_shards, int n_ranks)
 {
     float run[40], sums[40];
@@ -80,4 +81,17 @@ TEST(of_a_power_of_two_no_rank_has_more_than_its_share_rounded_up_to_a_power_of_
                     most *= 2;
                 CHECK(end > begin && end - begin <= most);
             }
+}
+
+TEST(rows_of_a_batch_follow_the_shards_of_a_rank)
+{
+    int64_t begin, end;
+    tq_rank_rows(10, 4, 2, 0, &begin, &end); /* shards of 3, 3, 2, 2 */
+    CHECK(begin == 0 && end == 6);
+    tq_rank_rows(10, 4, 2, 1, &begin, &end);
+    CHECK(begin == 6 && end == 10);
+    tq_rank_rows(3, 16, 3, 1, &begin, &end); /* one shard a row */
+    CHECK(begin == 1 && end == 2);
+    tq_rank_rows(2, 16, 3, 2, &begin, &end); /* fewer than ranks: all */
+    CHECK(begin == 0 && end == 2);
 }

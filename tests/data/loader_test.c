@@ -124,6 +124,51 @@ static int64_t ids_of_epoch(const tq_dataset *data, const tq_loader_options *opt
     return n;
 }
 
+/** Takes over the rows of rank `rank` from its batch; the others have no label. */
+static void take_rows(const tq_batch *whole, const tq_loader_options *o, const tq_batch *batch)
+{
+    const size_t row = (size_t)tq_type_count_from(&whole->input.type, 1) * sizeof(float);
+    int64_t begin, end;
+    tq_rank_rows(batch->n, o->n_shards, o->n_ranks, o->rank, &begin, &end);
+    CHECK_EQ(batch->n, whole->n);
+    CHECK(tq_type_equal(&batch->input.type, &whole->input.type));
+    CHECK(begin < end);
+    CHECK(!memcmp((char *)batch->input.data + (size_t)begin * row,
+                  (char *)whole->input.data + (size_t)begin * row, (size_t)(end - begin) * row));
+    for (int64_t i = 0; i < batch->n; i++) {
+        CHECK_EQ(batch->ids[i], whole->ids[i]);
+        CHECK_EQ(batch->labels[i], i < begin || i >= end ? -1 : whole->labels[i]);
+    }
+}
+
+/* The last batch is of 2: fewer than ranks, so each has them all. */
+TEST(ranks_load_their_own_rows)
+{
+    tq_dataset *data = open_data("digits");
+    for (int rank = 0; rank < 3; rank++) {
+        tq_loader_options options = training();
+        tq_loader *all, *own;
+        CHECK_OK(tq_loader_create(check_registry(), data, &options, &all));
+        options.n_ranks = 3;
+        options.rank = rank;
+        options.n_shards = 4;
+        options.n_workers = rank;
+        CHECK_OK(tq_loader_create(check_registry(), data, &options, &own));
+        CHECK_OK(tq_loader_start(all, 1, 0));
+        CHECK_OK(tq_loader_start(own, 1, 0));
+        for (tq_batch whole, batch;;) {
+            CHECK_OK(tq_loader_next(all, &whole));
+            CHECK_OK(tq_loader_next(own, &batch));
+            if (!whole.n)
+                break;
+            take_rows(&whole, &options, &batch);
+        }
+        tq_loader_destroy(all);
+        tq_loader_destroy(own);
+    }
+    tq_dataset_close(data);
+}
+
 TEST(shuffling_is_a_permutation_once_or_anew_each_epoch)
 {
     tq_dataset *data = open_data("digits");

@@ -229,15 +229,25 @@ bool tq_fake_is_sum(const tq_node *node)
     return !is_bias(a) && !is_bias(b) && !(tq_fake_is_constant(a) && tq_fake_is_constant(b));
 }
 
-void tq_fake_ends(const tq_graph *graph, const tq_node **out_first, const tq_node **out_last)
+/* Is the node the first, or the last, of the linear operators? The next one is near. */
+static bool is_end(const tq_node *node, const tq_node *(*next)(const tq_node *))
 {
-    *out_first = *out_last = NULL;
-    for (const tq_node *node = tq_graph_first(graph); node; node = tq_node_next(node)) {
-        if (!tq_fake_is_linear(node))
-            continue;
-        *out_first = *out_first ? *out_first : node;
-        *out_last = node;
-    }
+    if (!tq_fake_is_linear(node))
+        return false;
+    do
+        node = next(node);
+    while (node && !tq_fake_is_linear(node));
+    return !node;
+}
+
+static const tq_node *before(const tq_node *node)
+{
+    return tq_node_prev(node);
+}
+
+static const tq_node *after(const tq_node *node)
+{
+    return tq_node_next(node);
 }
 
 bool tq_fake_is_on_cpu(const tq_node *node)
@@ -248,12 +258,9 @@ bool tq_fake_is_on_cpu(const tq_node *node)
 
 const tq_slot_spec *tq_fake_spec(const tq_recipe *recipe, const tq_node *node, tq_slot slot)
 {
-    const tq_node *first = NULL, *last = NULL;
     if (node && tq_fake_is_on_cpu(node))
         return NULL;
-    if (node)
-        tq_fake_ends(tq_node_graph(node), &first, &last);
-    const tq_slot_spec *spec =
-        tq_recipe_spec(recipe, node, slot, node && node == first, node && node == last);
+    const tq_slot_spec *spec = tq_recipe_spec(recipe, node, slot, node && is_end(node, before),
+                                              node && is_end(node, after));
     return spec && spec->quantizer ? spec : NULL;
 }

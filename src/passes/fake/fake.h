@@ -55,9 +55,6 @@ bool tq_fake_is_placed(const tq_value *value);
 /* Is the value read only by a Relu or Clip whose output goes into a quantiser only? */
 bool tq_fake_feeds_quantized_activation(const tq_value *sum);
 
-/* First and last linear operators, for filters. */
-void tq_fake_ends(const tq_graph *graph, const tq_node **out_first, const tq_node **out_last);
-
 /* Is the node assigned to the cpu (assign-devices)? Then it stays float. */
 bool tq_fake_is_on_cpu(const tq_node *node);
 

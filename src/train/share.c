@@ -1,0 +1,66 @@
+/* A batch shared among ranks: what an engine asks of the others, by the room of ranks. */
+#include "train/train_internal.h"
+
+static tq_status sum_f64(void *context, double *data, int64_t n)
+{
+    const tq_share *share = context;
+    return tq_ranks_sum_f64(share->ranks, data, n);
+}
+
+static tq_status begin_sum_f32(void *context, float *data, int64_t n, void **out_work)
+{
+    const tq_share *share = context;
+    tq_ranks_work *work;
+    TQ_TRY(tq_ranks_begin_sum_f32(share->ranks, data, n, &work));
+    *out_work = work;
+    return TQ_OK;
+}
+
+static tq_status finish(void *context, void *work)
+{
+    (void)context;
+    return tq_ranks_finish(work);
+}
+
+static tq_status progress(void *context)
+{
+    const tq_share *share = context;
+    return tq_ranks_progress(share->ranks);
+}
+
+static tq_status gather(void *context, void *rows, size_t row_size)
+{
+    return tq_share_gather(context, rows, row_size);
+}
+
+void tq_share_init(tq_share *share, tq_ranks *ranks, int64_t batch, int n_shards, tq_arena *arena)
+{
+    const int n = tq_ranks_count(ranks), index = tq_ranks_index(ranks);
+    int64_t end;
+    *share = (tq_share){ .ranks = ranks, .n_shards = tq_clip_i64(batch, 1, n_shards) };
+    share->is_shared = n > 1 && n <= share->n_shards;
+    share->row_begins = TQ_NEW_N(arena, int64_t, n + 1);
+    for (int i = 0; i < n; i++)
+        tq_rank_rows(batch, share->n_shards, n, i, &share->row_begins[i], &end);
+    share->row_begins[n] = batch;
+    share->exchange = (tq_exchange){ .context = share,
+                                     .sum_f64 = sum_f64,
+                                     .begin_sum_f32 = begin_sum_f32,
+                                     .finish = finish,
+                                     .progress = progress,
+                                     .gather = gather };
+    if (share->is_shared)
+        tq_tree_share(share->n_shards, n, index, &share->exchange.shard_begin,
+                      &share->exchange.shard_end);
+}
+
+tq_status tq_share_begin(const tq_share *share)
+{
+    return share->is_shared ? tq_ranks_set_shards(share->ranks, share->n_shards) : TQ_OK;
+}
+
+tq_status tq_share_gather(const tq_share *share, void *rows, size_t row_size)
+{
+    return share->is_shared ? tq_ranks_gather_rows(share->ranks, rows, row_size, share->row_begins)
+                            : TQ_OK;
+}
