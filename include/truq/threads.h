@@ -27,6 +27,12 @@ TQ_API void tq_parallel_for(tq_pool *pool, int64_t n, void (*piece)(void *contex
 TQ_API void tq_tree_sum(float *parts, int64_t n_parts, int64_t count, int64_t stride);
 TQ_API void tq_tree_sum_f64(double *parts, int64_t n_parts, int64_t count, int64_t stride);
 
+/** The run of parts that rank `rank` of n_ranks sums, 1 <= n_ranks <= n_shards: first and one-past-last. The tree of
+ *  tq_tree_sum over n_shards parts is cut into n_ranks runs, each one node of it, as equal as its nodes allow: at every
+ *  node the ranks are shared out in proportion to the parts. tq_tree_sum over each run, then over the runs along the
+ *  rest of the tree, gives the bits of tq_tree_sum over all parts, whatever n_ranks. */
+TQ_API void tq_tree_share(int64_t n_shards, int n_ranks, int rank, int64_t *out_begin, int64_t *out_end);
+
 /** First and one-past-last index of shard `i` when n items are cut into n_shards runs. */
 TQ_API void tq_shard_range(int64_t n, int64_t n_shards, int64_t i, int64_t *out_begin, int64_t *out_end);
 

@@ -22,4 +22,12 @@ tq_index tq_index_make(tq_arena *arena, int n);
 void tq_index_set(tq_index *index, const void *key, int number);
 int tq_index_find(const tq_index *index, const void *key);
 
+/** How tq_tree_share cuts a node of the tree of tq_tree_sum, 2 <= n_ranks <= n_shards: its left child
+ *  has n_left_shards of the parts and n_left_ranks of the ranks. */
+typedef struct tq_tree_cut {
+    int64_t n_left_shards;
+    int n_left_ranks;
+} tq_tree_cut;
+tq_tree_cut tq_tree_split(int64_t n_shards, int n_ranks);
+
 #endif
