@@ -41,10 +41,13 @@ typedef struct tq_move {
     size_t offset, size; /* of the bytes, in the data of the operation */
 } tq_move;
 typedef struct tq_plan {
-    tq_move *moves; /* room for what tq_plan_most_moves says */
+    tq_move *moves;
     int n_moves;
 } tq_plan;
-int tq_plan_most_moves(const tq_tree_path *path);
+/** Room for the moves of a plan with a root (sum, broadcast) and of one across (exchange, gather).
+ */
+int tq_plan_most_rooted(const tq_tree_path *path);
+int tq_plan_most_across(const tq_tree_path *path);
 
 /** Adds all ranks' `size` bytes at `offset` along the tree: up to `root`, then the sum back down. A
  * rank sends each byte up once and gets it back once. */

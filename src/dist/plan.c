@@ -39,11 +39,14 @@ void tq_tree_path_init(tq_tree_path *path, int64_t n_shards, int n_ranks, int ra
     }
 }
 
-int tq_plan_most_moves(const tq_tree_path *path)
+int tq_plan_most_rooted(const tq_tree_path *path)
 {
-    /* up and down: 2 on each level; exchange and gather: one receive a level, one send to a rank at
-     * most */
-    return path->n_ranks + 2 * path->n_levels + 2;
+    return 2 * path->n_levels + 2; /* once up and once down each, and the two messages with `up` */
+}
+
+int tq_plan_most_across(const tq_tree_path *path)
+{
+    return path->n_levels + path->n_ranks; /* one receive a level, one send to a rank at most */
 }
 
 static void add_move(tq_plan *plan, tq_move_kind kind, int peer, size_t offset, size_t size)

@@ -122,12 +122,14 @@ static void plan_sum_part(const tq_ranks *ranks, const tq_job *job, int part, tq
 static tq_job sum_job(const tq_ranks *ranks, void *data, int64_t n, const size_t *value_size)
 {
     const size_t size = (size_t)n * *value_size;
+    const int n_parts = tq_sum_n_parts(size, ranks->wire.n_ranks);
+    const tq_tree_path *path = &ranks->path;
     return (tq_job){
         .data = data,
         .size = size,
         .scratch_size = size,
-        .n_parts = tq_sum_n_parts(size, ranks->wire.n_ranks),
-        .n_most_moves = tq_plan_most_moves(&ranks->path),
+        .n_parts = n_parts,
+        .n_most_moves = n_parts == 1 ? tq_plan_most_across(path) : tq_plan_most_rooted(path),
         .plan = plan_sum_part,
         .context = value_size,
     };
@@ -184,7 +186,7 @@ tq_status tq_ranks_gather_rows(tq_ranks *ranks, void *data, size_t row_size,
     const rows context = { row_size, row_begins };
     return tq_work_run(ranks, &(tq_job){ .data = data,
                                          .n_parts = 1,
-                                         .n_most_moves = tq_plan_most_moves(&ranks->path),
+                                         .n_most_moves = tq_plan_most_across(&ranks->path),
                                          .plan = plan_rows,
                                          .context = &context });
 }
@@ -203,7 +205,7 @@ tq_status tq_ranks_broadcast(tq_ranks *ranks, void *data, size_t size)
     return tq_work_run(ranks, &(tq_job){ .data = data,
                                          .size = size,
                                          .n_parts = tq_broadcast_n_parts(size),
-                                         .n_most_moves = tq_plan_most_moves(&ranks->path),
+                                         .n_most_moves = tq_plan_most_rooted(&ranks->path),
                                          .plan = plan_broadcast_part });
 }
 

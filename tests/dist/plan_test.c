@@ -88,7 +88,8 @@ static void seat(int64_t n_shards, int n_ranks)
         memset(&players[i], 0, sizeof players[i]);
         tq_tree_path_init(&players[i].path, n_shards, n_ranks, i);
         players[i].plan.moves = players[i].moves;
-        CHECK(tq_plan_most_moves(&players[i].path) <= 4 * MOST_RANKS);
+        CHECK(tq_plan_most_rooted(&players[i].path) <= 4 * MOST_RANKS);
+        CHECK(tq_plan_most_across(&players[i].path) <= 4 * MOST_RANKS);
     }
 }
 
@@ -118,11 +119,12 @@ static void check_sum(int64_t n_shards, int n_ranks, int root)
     seat(n_shards, n_ranks);
     const float *whole = deal_shards(n_shards, n_ranks, (uint64_t)(n_shards * 100 + n_ranks));
     for (int i = 0; i < n_ranks; i++) {
+        const tq_tree_path *path = &players[i].path;
         if (root < 0)
-            tq_plan_exchange(&players[i].path, 0, SIZE, &players[i].plan);
+            tq_plan_exchange(path, 0, SIZE, &players[i].plan);
         else
-            tq_plan_sum(&players[i].path, root, 0, SIZE, &players[i].plan);
-        CHECK(players[i].plan.n_moves <= tq_plan_most_moves(&players[i].path));
+            tq_plan_sum(path, root, 0, SIZE, &players[i].plan);
+        CHECK(players[i].plan.n_moves <= (root < 0 ? tq_plan_most_across(path) : tq_plan_most_rooted(path)));
     }
     play(n_ranks);
     for (int i = 0; i < n_ranks; i++)
