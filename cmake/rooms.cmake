@@ -14,13 +14,24 @@ find_library(GRAPHVIZ_CORE gvplugin_core PATH_SUFFIXES graphviz REQUIRED)
 set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON) # they lie in a folder of their own
 find_library(DNNL_LIBRARY dnnl REQUIRED)
 find_package(OpenMP REQUIRED COMPONENTS C)
+find_package(MPI QUIET COMPONENTS C) # without it: one rank
 
 set(TRUQ_LIBRARIES PkgConfig::PROTOBUFC PkgConfig::YAML PkgConfig::CJSON PkgConfig::LIBZIP PkgConfig::ZLIB
                    PkgConfig::SPNG PkgConfig::JPEG PkgConfig::GRAPHVIZ ${GRAPHVIZ_DOT_LAYOUT} ${GRAPHVIZ_CORE}
                    ${DNNL_LIBRARY} OpenMP::OpenMP_C)
+if(MPI_C_FOUND)
+  message(STATUS "Ranks: MPI ${MPI_C_VERSION} (${MPI_C_LIBRARIES})")
+  list(APPEND TRUQ_LIBRARIES MPI::MPI_C)
+  set(TRUQ_LEFT_OUT ${CMAKE_SOURCE_DIR}/src/dist/alone.c)
+else()
+  message(STATUS "Ranks: one only, since no MPI was found")
+  add_library(MPI::MPI_C INTERFACE IMPORTED)
+  set(TRUQ_LEFT_OUT ${CMAKE_SOURCE_DIR}/src/dist/mpi.c)
+endif()
 
 tq_room(base)
 tq_room(tensor PkgConfig::ZLIB)
+tq_room(dist MPI::MPI_C)
 tq_room(ir)
 tq_room(quant)
 tq_room(ops)

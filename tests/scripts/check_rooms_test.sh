@@ -6,7 +6,7 @@ project=$1
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
 mkdir -p "$tree/docs" "$tree/cmake" "$tree/src/base" "$tree/src/ops" "$tree/src/engine" "$tree/src/cli" \
-    "$tree/src/kernels/f32" "$tree/src/tensor"
+    "$tree/src/kernels/f32" "$tree/src/tensor" "$tree/src/dist" "$tree/src/train"
 cp "$project/docs/style.md" "$tree/docs/"
 cp "$project/cmake/rooms.cmake" "$tree/cmake/"
 
@@ -30,6 +30,9 @@ expect src/ops/relu.c '"base/base.h"' ''
 expect src/ops/relu.c '<math.h>' ''
 expect src/tensor/crc.c '<zlib.h>' ''
 expect src/kernels/f32/conv.c '<oneapi/dnnl/dnnl.h>' ''
+expect src/dist/mpi.c '<mpi.h>' ''
+expect src/dist/ranks.c '<truq/threads.h>' ''
+expect src/train/loop.c '"dist/dist.h"' ''
 expect src/cli/show.c '<truq/truq.h>' ''
 expect src/cli/show.c '"cli/options.h"' ''
 
@@ -41,6 +44,9 @@ expect src/engine/run.c '"../ops/ops.h"' 'a path may not climb'
 expect src/engine/run.c '  "nowhere/x.h"' 'no such room'
 expect src/ops/relu.c '<zlib.h>' 'ops does not own ZLIB'
 expect src/ops/relu.c '<immintrin.h>' 'sees intrinsics'
+expect src/train/loop.c '<mpi.h>' 'train does not own MPI'
+expect src/engine/run.c '"dist/dist.h"' 'engine may not include dist'
+expect src/dist/ranks.c '<truq/tensor.h>' 'dist may not include'
 expect src/engine/run.c '<oneapi/dnnl/dnnl.h>' 'sees oneDNN'
 expect src/ops/relu.c '<curl/curl.h>' 'nor a known one'
 expect src/cli/show.c '"ir/ir.h"' 'the public API alone'
