@@ -22,6 +22,8 @@ TQ_API void tq_ranks_leave(tq_ranks *ranks);
 /** This rank, 0 .. count - 1; NULL is alone. */
 TQ_API int tq_ranks_index(const tq_ranks *ranks);
 TQ_API int tq_ranks_count(const tq_ranks *ranks);
+/** data [size bytes]: those of rank 0 on every rank. All ranks call it. */
+TQ_API tq_status tq_ranks_broadcast(tq_ranks *ranks, void *data, size_t size);
 /** Called by a rank that failed, before it says so: ranks above 0 wait a moment, since a failure that all share is told by rank 0
  *  alone, whose abort ends them meanwhile. */
 TQ_API void tq_ranks_give_way(const tq_ranks *ranks);

@@ -182,12 +182,15 @@ static tq_status run(tq_cli *cli)
         return tq_fail(TQ_ERR_USAGE, "--infer, --train and --ptq exclude each other");
     if ((b.compute || b.memory > 0) && !train)
         return tq_fail(TQ_ERR_USAGE, "--compute and --memory go with --train");
+    if (tq_ranks_count(cli->ranks) > 1 && !train)
+        return tq_fail(TQ_ERR_USAGE, "several processes share --train only");
     if (b.layers && (ptq || json))
         return tq_fail(TQ_ERR_USAGE, "--layers goes with --infer and --train, without --json");
     TQ_TRY(tq_cli_load(cli, model, dialect, &b.graph));
     TQ_TRY(count_threads(&b));
     TQ_TRY(train ? tq_bench_train(&b) : ptq ? tq_bench_ptq(&b) : run_infer(&b));
-    print_result(&b, json);
+    if (tq_ranks_index(cli->ranks) == 0)
+        print_result(&b, json);
     return TQ_OK;
 }
 
@@ -198,4 +201,5 @@ const tq_command tq_command_bench = {
     .examples = { "bench true.onnx --infer --threads 2 --layers", "bench fake.onnx --train -b 16",
                   "bench fake.onnx --ptq -b 32 --images 128 --json" },
     .run = run,
+    .shares_work = true,
 };

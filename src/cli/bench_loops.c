@@ -146,6 +146,7 @@ static tq_status train_steps(tq_bench *b, int64_t n_steps, bool layers)
                                  .batch = b->batch,
                                  .max_steps = n_steps,
                                  .n_threads = (int)b->n_threads,
+                                 .ranks = b->cli->ranks,
                                  .compute = b->compute,
                                  .memory = (size_t)b->memory * 1000000,
                                  .profile = layers,
@@ -169,8 +170,10 @@ tq_status tq_bench_train(tq_bench *b)
     b->images_a_round = b->batch;
     TQ_TRY(tq_bench_calibrate(b));
     TQ_TRY(train_steps(b, FIRST, false));
-    const double step = b->rounds.seconds[b->rounds.n - 1];
-    const int64_t n = (int64_t)tq_clip_i64((int64_t)(b->seconds / step), 0, MOST);
+    /* only the first rank hears of steps */
+    const double step = b->rounds.n > 0 ? b->rounds.seconds[b->rounds.n - 1] : 1.0;
+    int64_t n = (int64_t)tq_clip_i64((int64_t)(b->seconds / step), 0, MOST);
+    TQ_TRY(tq_ranks_broadcast(b->cli->ranks, &n, sizeof n));
     return train_steps(b, n + 3, b->layers);
 }
 

@@ -44,8 +44,6 @@ tq_status tq_ranks_finish(tq_ranks_work *work);
  * have none). Out, on every rank: all rows. */
 tq_status tq_ranks_gather_rows(tq_ranks *ranks, void *rows, size_t row_size,
                                const int64_t *row_begins);
-/** data [size bytes]: those of rank 0 on every rank. */
-tq_status tq_ranks_broadcast(tq_ranks *ranks, void *data, size_t size);
 /** TQ_ERR_STATE on all ranks, naming the first rank whose bytes differ from those of rank 0 (by
  * their number and a 64-bit checksum) and `what` they are: "recipe". */
 tq_status tq_ranks_agree(tq_ranks *ranks, const char *what, const void *data, size_t size);

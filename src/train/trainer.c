@@ -396,6 +396,19 @@ static tq_status check_compute(const char *compute)
     return TQ_OK;
 }
 
+/** More ranks than shards would all do the same. */
+static tq_status check_ranks(const tq_train_options *o)
+{
+    const int n_ranks = tq_ranks_count(o->ranks);
+    const int64_t n_shards = tq_clip_i64(o->batch, 1, o->n_shards > 0 ? o->n_shards : 16);
+    if (n_ranks <= n_shards)
+        return TQ_OK;
+    return tq_fail(TQ_ERR_VALUE,
+                   "%d ranks cannot share %lld shards; start fewer, or make --batch or --shards "
+                   "larger",
+                   n_ranks, (long long)n_shards);
+}
+
 static tq_status check_options(trainer *t)
 {
     const tq_train_options *o = t->options;
@@ -411,6 +424,7 @@ static tq_status check_options(trainer *t)
     if (strcmp(bn, "train") && strcmp(bn, "freeze"))
         return tq_fail(TQ_ERR_VALUE, "unknown batch norm mode '%s'; expected train or freeze", bn);
     TQ_TRY(check_compute(o->compute));
+    TQ_TRY(check_ranks(o));
     if (tq_graph_stage(t->graph) == TQ_STAGE_TRUE)
         return tq_fail(TQ_ERR_STATE, "a true-quantised network cannot be trained");
     const tq_entry *loss, *optimizer;
