@@ -24,6 +24,15 @@ TQ_API int tq_ranks_index(const tq_ranks *ranks);
 TQ_API int tq_ranks_count(const tq_ranks *ranks);
 /** data [size bytes]: those of rank 0 on every rank. All ranks call it. */
 TQ_API tq_status tq_ranks_broadcast(tq_ranks *ranks, void *data, size_t size);
+/** The link between neighbouring ranks, the slowest of them, as time = alpha + beta * bytes. */
+typedef struct tq_ranks_link {
+    double alpha_s;         /* seconds a message takes to start */
+    double beta_s_per_byte; /* seconds each byte adds */
+    double misfit;          /* the largest |fitted - measured| / measured */
+} tq_ranks_link;
+/** Sends messages of 0 B to 4 MiB to and fro between neighbours, takes the best time of each size and fits the line by least squares
+ *  of the relative errors. The same numbers on all ranks; alone: zeros. All ranks call it. */
+TQ_API tq_status tq_ranks_measure(tq_ranks *ranks, tq_ranks_link *out_link);
 /** Called by a rank that failed, before it says so: ranks above 0 wait a moment, since a failure that all share is told by rank 0
  *  alone, whose abort ends them meanwhile. */
 TQ_API void tq_ranks_give_way(const tq_ranks *ranks);

@@ -144,10 +144,19 @@ typedef struct tq_train_options {
     void *context;
 } tq_train_options;
 
+/** What a training sent between ranks; of this rank. */
+typedef struct tq_exchange_counts {
+    int64_t n_sums, sum_bytes;           /* that are needed at once */
+    int64_t n_buckets, bucket_bytes;     /* of gradients of weights, in the background */
+    int64_t n_gathers, gather_bytes;
+    double wait_s;                       /* for all of them */
+} tq_exchange_counts;
+
 typedef struct tq_train_result {
     double train_loss, train_top1, valid_loss, valid_top1, best_valid_top1;
     int64_t steps;
     double seconds;
+    tq_exchange_counts exchange;
 } tq_train_result;
 
 /** Trains `graph` in place (float or fake). Same seed, same data, same shards: same bits for any number of threads. A quantiser

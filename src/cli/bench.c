@@ -124,13 +124,34 @@ static int by_time(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static void print_result(tq_bench *b, bool json)
+/** What one step sends between ranks, and how fast the link is. */
+static tq_status print_exchange(const tq_bench *b, bool json)
+{
+    const tq_exchange_counts *x = &b->exchange;
+    const double n = (double)b->n_steps;
+    tq_ranks_link link;
+    TQ_TRY(tq_ranks_measure(b->cli->ranks, &link));
+    tq_print(json ? ", \"ranks\": %d, \"sums\": %.1f, \"sum_bytes\": %.0f, \"buckets\": %.1f, "
+                    "\"bucket_bytes\": %.0f, \"gathers\": %.1f, \"gather_bytes\": %.0f, "
+                    "\"wait_ms\": %.4f, \"alpha_us\": %.3f, \"beta_ns_per_byte\": %.4f"
+                  : "; of %d ranks; a step: %.1f sums of %.0f bytes, %.1f buckets of %.0f bytes, "
+                    "%.1f gathers of %.0f bytes in all, %.3f ms waiting; link: %.2f us + %.3f ns "
+                    "a byte",
+             tq_ranks_count(b->cli->ranks), (double)x->n_sums / n, (double)x->sum_bytes / n,
+             (double)x->n_buckets / n, (double)x->bucket_bytes / n, (double)x->n_gathers / n,
+             (double)x->gather_bytes / n, x->wait_s * 1e3 / n, link.alpha_s * 1e6,
+             link.beta_s_per_byte * 1e9);
+    return TQ_OK;
+}
+
+static tq_status print_result(tq_bench *b, bool json)
 {
     const tq_rounds *r = &b->rounds;
     qsort(r->seconds, (size_t)r->n, sizeof *r->seconds, by_time);
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    const double least = r->seconds[0], median = r->seconds[r->n / 2];
+    /* only the first rank, which alone prints, has heard of rounds */
+    const double least = r->n ? r->seconds[0] : 0.0, median = r->n ? r->seconds[r->n / 2] : 0.0;
     const double images = (double)b->images_a_round / least, rss = (double)usage.ru_maxrss / 1024.0;
     if (json)
         tq_print("{\"min_ms\": %.4f, \"med_ms\": %.4f, \"images_per_s\": %.1f, "
@@ -143,7 +164,10 @@ static void print_result(tq_bench *b, bool json)
         tq_print(json ? ", \"forward_ms\": %.4f, \"ratio\": %.3f"
                       : "; float forward %.3f ms: %.3f times that",
                  b->forward * 1e3, least / b->forward);
+    if (tq_ranks_count(b->cli->ranks) > 1)
+        TQ_TRY(print_exchange(b, json));
     tq_print(json ? "}\n" : "\n");
+    return TQ_OK;
 }
 
 /** 0 stands for one thread a core. */
@@ -189,9 +213,7 @@ static tq_status run(tq_cli *cli)
     TQ_TRY(tq_cli_load(cli, model, dialect, &b.graph));
     TQ_TRY(count_threads(&b));
     TQ_TRY(train ? tq_bench_train(&b) : ptq ? tq_bench_ptq(&b) : run_infer(&b));
-    if (tq_ranks_index(cli->ranks) == 0)
-        print_result(&b, json);
-    return TQ_OK;
+    return print_result(&b, json);
 }
 
 const tq_command tq_command_bench = {

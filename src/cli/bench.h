@@ -35,6 +35,8 @@ typedef struct tq_bench {
     int64_t images_a_round;
     double forward; /* of --ptq: the float network over the same images; else 0 */
     bool layers;
+    int64_t n_steps; /* of --train, with what they exchanged between ranks */
+    tq_exchange_counts exchange;
 } tq_bench;
 
 double tq_bench_now(void);

@@ -158,6 +158,8 @@ static tq_status train_steps(tq_bench *b, int64_t n_steps, bool layers)
     tq_status status = make_points(b, n_steps * b->batch, &p, &data);
     if (!status)
         status = tq_train(*b->graph, &options, &result);
+    b->n_steps = status ? 0 : result.steps;
+    b->exchange = status ? (tq_exchange_counts){ 0 } : result.exchange;
     tq_tensor_reset(&p.data);
     if (status)
         tq_status_drop(clock.status);

@@ -48,15 +48,4 @@ tq_status tq_ranks_gather_rows(tq_ranks *ranks, void *rows, size_t row_size,
  * their number and a 64-bit checksum) and `what` they are: "recipe". */
 tq_status tq_ranks_agree(tq_ranks *ranks, const char *what, const void *data, size_t size);
 
-/** The link between neighbouring ranks, the slowest of them, as time = alpha + beta * bytes. */
-typedef struct tq_ranks_link {
-    double alpha_s;         /* seconds a message takes to start */
-    double beta_s_per_byte; /* seconds each byte adds */
-    double misfit;          /* the largest |fitted - measured| / measured */
-} tq_ranks_link;
-/** Sends messages of 0 B to 4 MiB to and fro between neighbours, takes the best time of each size
- * and fits the line by least squares of the relative errors. The same numbers on all ranks; alone:
- * zeros. */
-tq_status tq_ranks_measure(tq_ranks *ranks, tq_ranks_link *out_link);
-
 #endif

@@ -1,16 +1,27 @@
 /* A batch shared among ranks: what an engine asks of the others, by the room of ranks. */
 #include "train/train_internal.h"
 
+static tq_status count(tq_share *share, double start, tq_status status)
+{
+    share->counts->wait_s += tq_now() - start;
+    return status;
+}
+
 static tq_status sum_f64(void *context, double *data, int64_t n)
 {
-    const tq_share *share = context;
-    return tq_ranks_sum_f64(share->ranks, data, n);
+    tq_share *share = context;
+    const double start = tq_now();
+    share->counts->n_sums++;
+    share->counts->sum_bytes += n * (int64_t)sizeof *data;
+    return count(share, start, tq_ranks_sum_f64(share->ranks, data, n));
 }
 
 static tq_status begin_sum_f32(void *context, float *data, int64_t n, void **out_work)
 {
-    const tq_share *share = context;
+    tq_share *share = context;
     tq_ranks_work *work;
+    share->counts->n_buckets++;
+    share->counts->bucket_bytes += n * (int64_t)sizeof *data;
     TQ_TRY(tq_ranks_begin_sum_f32(share->ranks, data, n, &work));
     *out_work = work;
     return TQ_OK;
@@ -18,8 +29,8 @@ static tq_status begin_sum_f32(void *context, float *data, int64_t n, void **out
 
 static tq_status finish(void *context, void *work)
 {
-    (void)context;
-    return tq_ranks_finish(work);
+    const double start = tq_now();
+    return count(context, start, tq_ranks_finish(work));
 }
 
 static tq_status progress(void *context)
@@ -33,11 +44,14 @@ static tq_status gather(void *context, void *rows, size_t row_size)
     return tq_share_gather(context, rows, row_size);
 }
 
-void tq_share_init(tq_share *share, tq_ranks *ranks, int64_t batch, int n_shards, tq_arena *arena)
+void tq_share_init(tq_share *share, tq_ranks *ranks, int64_t batch, int n_shards,
+                   tq_exchange_counts *counts, tq_arena *arena)
 {
     const int n = tq_ranks_count(ranks), index = tq_ranks_index(ranks);
     int64_t end;
-    *share = (tq_share){ .ranks = ranks, .n_shards = tq_clip_i64(batch, 1, n_shards) };
+    *share = (tq_share){ .ranks = ranks,
+                         .n_shards = (int)tq_clip_i64(batch, 1, n_shards),
+                         .counts = counts };
     share->is_shared = n > 1 && n <= share->n_shards;
     share->row_begins = TQ_NEW_N(arena, int64_t, n + 1);
     for (int i = 0; i < n; i++)
@@ -59,8 +73,14 @@ tq_status tq_share_begin(const tq_share *share)
     return share->is_shared ? tq_ranks_set_shards(share->ranks, share->n_shards) : TQ_OK;
 }
 
-tq_status tq_share_gather(const tq_share *share, void *rows, size_t row_size)
+tq_status tq_share_gather(tq_share *share, void *rows, size_t row_size)
 {
-    return share->is_shared ? tq_ranks_gather_rows(share->ranks, rows, row_size, share->row_begins)
-                            : TQ_OK;
+    if (!share->is_shared)
+        return TQ_OK;
+    const double start = tq_now();
+    const int64_t n_rows = share->row_begins[tq_ranks_count(share->ranks)];
+    share->counts->n_gathers++;
+    share->counts->gather_bytes += n_rows * (int64_t)row_size;
+    return count(share, start,
+                 tq_ranks_gather_rows(share->ranks, rows, row_size, share->row_begins));
 }

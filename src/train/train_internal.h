@@ -134,15 +134,17 @@ typedef struct tq_share {
     bool is_shared; /* else each rank runs all rows: alone, or more ranks than shards */
     int n_shards;
     int64_t *row_begins; /* [ranks + 1] */
+    tq_exchange_counts *counts;
     tq_exchange exchange;
 } tq_share;
 
-/** `share` must not move afterwards. ranks NULL: alone. */
-void tq_share_init(tq_share *share, tq_ranks *ranks, int64_t batch, int n_shards, tq_arena *arena);
+/** `share` must not move afterwards. ranks NULL: alone. What is sent is added to `counts`. */
+void tq_share_init(tq_share *share, tq_ranks *ranks, int64_t batch, int n_shards,
+                   tq_exchange_counts *counts, tq_arena *arena);
 /** Before a run of an engine with this exchange, and before a gather. */
 tq_status tq_share_begin(const tq_share *share);
 /** Rows of a batch, of row_size bytes: those of other ranks come. */
-tq_status tq_share_gather(const tq_share *share, void *rows, size_t row_size);
+tq_status tq_share_gather(tq_share *share, void *rows, size_t row_size);
 
 /** What is trained in a graph. Arrays and names live in `arena`. */
 typedef struct tq_parameters {
@@ -174,6 +176,7 @@ typedef struct tq_training_options {
     bool bn_train;
     tq_pool *pool;
     tq_ranks *ranks;
+    tq_exchange_counts *counts; /* of what they exchange */
     int n_shards;
     size_t memory;
     bool bf16, profile;

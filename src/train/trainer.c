@@ -38,6 +38,7 @@ typedef struct trainer {
     tq_training full, rest; /* for full batches and for the last, smaller one */
     tq_position position;
     tq_clock clock;
+    tq_exchange_counts counts;
     tq_train_result *result;
 } trainer;
 
@@ -98,7 +99,7 @@ static tq_status after_step(trainer *t, const tq_training *training, double loss
 /** Brings what this rank needs of the rows of others. */
 static tq_status complete(trainer *t, const tq_training *training, tq_batch *batch)
 {
-    const tq_share *share = training->share;
+    tq_share *share = training->share;
     if (!share->is_shared)
         return TQ_OK;
     TQ_TRY(tq_share_begin(share));
@@ -346,7 +347,8 @@ static tq_status run_epochs(trainer *t)
                            .valid_top1 = last.valid_top1,
                            .best_valid_top1 = t->options->valid ? p->best_top1 : (double)NAN,
                            .steps = p->step,
-                           .seconds = tq_now() - t->clock.start };
+                           .seconds = tq_now() - t->clock.start,
+                           .exchange = t->counts };
     return TQ_OK;
 }
 
@@ -438,6 +440,7 @@ static tq_status check_options(trainer *t)
                                          .label_smoothing = o->label_smoothing,
                                          .bn_train = t->bn_train,
                                          .ranks = o->ranks,
+                                         .counts = &t->counts,
                                          .n_shards = o->n_shards,
                                          .memory = o->memory,
                                          .bf16 = o->compute && !strcmp(o->compute, "bf16"),

@@ -113,7 +113,7 @@ static tq_status build(tq_training *t, const tq_training_options *options,
     const int64_t batch = t->types[0].dims[0];
     t->share = TQ_NEW(parameters->arena, tq_share);
     tq_share_init(t->share, options->ranks, batch, options->n_shards > 0 ? options->n_shards : 16,
-                  parameters->arena);
+                  options->counts, parameters->arena);
     const tq_engine_options engine_options = { .pool = options->pool,
                                                .n_shards = t->share->n_shards,
                                                .exchange =
