@@ -96,24 +96,20 @@ static inline float divide(float x, float scale_, float reciprocal)
 #endif
 }
 
-/** The level of v, lo <= v <= hi: adding and taking away 1.5 * 2^23 rounds to an integer, ties to
- *  even; v - r tells what was rounded off. */
+/** The difference to the integer below is exact, v + 0.5 would not be. */
 static inline float round_half_up(float v)
 {
-    const float magic = 0x1.8p23f, r = (v + magic) - magic;
-    return r + (v - r == 0.5f ? 1.0f : 0.0f);
+    const float below = floorf(v);
+    return below + (v - below >= 0.5f ? 1.0f : 0.0f);
 }
 
-/* x is clipped first, so that the quotient of what is far off does not overflow. */
+/* x is clipped before it is divided: the quotient of an end is off by an ulp at most, and rounds to
+ * that end. */
 static void snap_half_up(int64_t n, const float *restrict x, float scale_, float lo, float hi,
                          float *restrict y)
 {
-    const float reciprocal = 1.0f / scale_, least = (lo - 1.0f) * scale_,
-                most = (hi + 1.0f) * scale_;
-    EACH({
-        const float v = divide(clipped(x[i], least, most), scale_, reciprocal);
-        y[i] = scale_ * round_half_up(clipped(v, lo, hi));
-    })
+    const float reciprocal = 1.0f / scale_, least = lo * scale_, most = hi * scale_;
+    EACH(y[i] = scale_ * round_half_up(divide(clipped(x[i], least, most), scale_, reciprocal)))
 }
 
 /** Folds the lanes, halves onto halves. */
@@ -186,16 +182,15 @@ static void pass(int64_t n, const float *restrict x, const float *restrict dy, f
     })
 }
 
-/** Sum of dy where x >= hi (is_upper) or x <= hi. */
-static double sum_beyond(int64_t n, const float *x, const float *dy, float end, bool is_upper)
+/** Sum of dy where x <= end. */
+static double sum_beyond(int64_t n, const float *x, const float *dy, float end)
 {
     f64x8 even = { 0 }, odd = { 0 };
-    const float sign = is_upper ? 1.0f : -1.0f, bound = sign * end;
     int64_t i = 0;
     for (; i + GROUP <= n; i += GROUP) {
         f32x16 four = { 0 };
         for (int k = 0; k < GROUP; k += WIDE) {
-            const i32x16 is_beyond = sign * *(const f32x16 *)(x + i + k) >= bound;
+            const i32x16 is_beyond = *(const f32x16 *)(x + i + k) <= end;
             four += (f32x16)(*(const i32x16u *)(dy + i + k) & is_beyond);
         }
         widen(&four, &even, &odd);
@@ -203,19 +198,45 @@ static double sum_beyond(int64_t n, const float *x, const float *dy, float end, 
     even += odd;
     double rest = fold(&even);
     for (; i < n; i++)
-        rest += sign * x[i] >= bound ? (double)dy[i] : 0.0;
+        rest += x[i] <= end ? (double)dy[i] : 0.0;
+    return rest;
+}
+
+/** `pass`, and the sum of dy where x >= end, in one go. */
+static double pass_below(int64_t n, const float *restrict x, const float *restrict dy, float least,
+                         float most, float end, float *restrict dx)
+{
+    f64x8 even = { 0 }, odd = { 0 };
+    const int64_t n_whole = n - n % GROUP;
+    for (int64_t i = 0; i < n_whole; i += GROUP) {
+        f32x16 four = { 0 };
+        for (int k = 0; k < GROUP; k += WIDE) {
+            const f32x16 v = *(const f32x16 *)(x + i + k);
+            const i32x16 g = *(const i32x16u *)(dy + i + k);
+            *(i32x16u *)(dx + i + k) = g & ~((v < least) | (v > most));
+            four += (f32x16)(g & (v >= end));
+        }
+        widen(&four, &even, &odd);
+    }
+    even += odd;
+    double rest = fold(&even);
+    pass(n - n_whole, x + n_whole, dy + n_whole, least, most, dx + n_whole);
+    for (int64_t i = n_whole; i < n; i++)
+        rest += x[i] >= end ? (double)dy[i] : 0.0;
     return rest;
 }
 
 static void pass_inside(int64_t n, const float *restrict x, const float *restrict dy,
                         const float ends[4], float *restrict dx, double *sums_)
 {
+    const float least = ends[TQ_PASS_LEAST], most = ends[TQ_PASS_MOST];
     const float lo = ends[TQ_PASS_LO], hi = ends[TQ_PASS_HI];
-    pass(n, x, dy, ends[TQ_PASS_LEAST], ends[TQ_PASS_MOST], dx);
-    if (sums_ && lo > -FLT_MAX)
-        sums_[0] += sum_beyond(n, x, dy, lo, false);
     if (sums_ && hi < FLT_MAX)
-        sums_[1] += sum_beyond(n, x, dy, hi, true);
+        sums_[1] += pass_below(n, x, dy, least, most, hi, dx);
+    else
+        pass(n, x, dy, least, most, dx);
+    if (sums_ && lo > -FLT_MAX)
+        sums_[0] += sum_beyond(n, x, dy, lo);
 }
 
 static void step_grad(int64_t n, const float *restrict x, const float *restrict dy, float scale_,
@@ -243,48 +264,60 @@ static void step_grad(int64_t n, const float *restrict x, const float *restrict 
 
 /* ---- statistics ------------------------------------------------------------------------------ */
 
-enum { MANY = 128 };
+/** a where the mask is set, else b; no function, since it would return a register. */
+#define CHOOSE(mask, a, b) ((f32x16)(((i32x16)(a) & (mask)) | ((i32x16)(b) & ~(mask))))
 
-/** Running extremes of many lanes; off: 0 as long as all are finite, else NaN. */
-typedef struct lanes_seen {
-    float min[MANY], max[MANY], off[MANY];
-} lanes_seen;
+/** Running extremes; off: 0 as long as all are finite, else NaN. */
+typedef struct seen {
+    f32x16 min, max, off;
+} seen;
 
-static void see(int64_t n, const float *restrict x, lanes_seen *restrict s)
+static inline void see(const f32x16 *x, seen *s)
 {
-    for (int64_t i = 0; i < n; i++) {
-        const float v = x[i], least = s->min[i], most = s->max[i];
-        s->min[i] = v < least ? v : least;
-        s->max[i] = v > most ? v : most;
-        s->off[i] += v - v;
-    }
+    const f32x16 v = *x;
+    s->min = CHOOSE(v < s->min, v, s->min);
+    s->max = CHOOSE(v > s->max, v, s->max);
+    s->off += v - v;
 }
 
-static void fold_seen(lanes_seen *restrict s, int half)
+/** The lanes of two, halves onto halves. */
+static void fold_seen(const seen *a, const seen *b, float *min, float *max, float *off)
 {
-    for (int i = 0; i < half; i++) {
-        const float least = s->min[i + half], most = s->max[i + half];
-        s->min[i] = least < s->min[i] ? least : s->min[i];
-        s->max[i] = most > s->max[i] ? most : s->max[i];
-        s->off[i] += s->off[i + half];
-    }
+    f32x16 least = CHOOSE(b->min < a->min, b->min, a->min);
+    f32x16 most = CHOOSE(b->max > a->max, b->max, a->max), odd = a->off + b->off;
+    for (int half = WIDE / 2; half > 0; half /= 2)
+        for (int k = 0; k < half; k++) {
+            least[k] = least[k + half] < least[k] ? least[k + half] : least[k];
+            most[k] = most[k + half] > most[k] ? most[k + half] : most[k];
+            odd[k] += odd[k + half];
+        }
+    *min = least[0];
+    *max = most[0];
+    *off = odd[0];
 }
 
 /** Extremes of n >= 1 elements; false if one of them is NaN or infinite. */
 static bool extremes(int64_t n, const float *x, float *out_min, float *out_max)
 {
-    lanes_seen s;
-    for (int i = 0; i < MANY; i++) {
-        s.min[i] = s.max[i] = x[0];
-        s.off[i] = 0.0f;
+    float min = x[0], max = x[0], off = 0.0f;
+    int64_t i = 0;
+    if (n >= 2 * WIDE) {
+        const f32x16 first = (f32x16){ 0 } + x[0];
+        seen a = { first, first, { 0 } }, b = a;
+        for (; i + 2 * WIDE <= n; i += 2 * WIDE) {
+            see((const f32x16 *)(x + i), &a);
+            see((const f32x16 *)(x + i + WIDE), &b);
+        }
+        fold_seen(&a, &b, &min, &max, &off);
     }
-    for (int64_t i = 0; i < n; i += MANY)
-        see(n - i < MANY ? n - i : MANY, x + i, &s);
-    for (int half = MANY / 2; half > 0; half /= 2)
-        fold_seen(&s, half);
-    *out_min = s.min[0];
-    *out_max = s.max[0];
-    return s.off[0] == 0.0f;
+    for (; i < n; i++) {
+        min = x[i] < min ? x[i] : min;
+        max = x[i] > max ? x[i] : max;
+        off += x[i] - x[i];
+    }
+    *out_min = min;
+    *out_max = max;
+    return off == 0.0f;
 }
 
 enum { N_SUMS = 4 }; /* of 8 lanes: the order of tq_statistics_observe */

@@ -4,14 +4,14 @@
 
 #include <math.h>
 
-enum { W, MAX_PIECES = 64, PIECE = 16384 };
+enum { W, MAX_PIECES = 64, PIECE = 16384, SMALL_PIECE = 4096 };
 
 typedef struct job {
     const tq_loops *loops;
     const tq_op_run *run;
     tq_fake fake;
     tq_init init;
-    int64_t n, n_pieces; /* of a tensor of one range */
+    int64_t n, n_pieces; /* of the tensor, or of its channels */
     tq_statistics parts[MAX_PIECES];
 } job;
 
@@ -45,10 +45,8 @@ static void observe(const job *j, int64_t n, const float *x, tq_statistics *into
     j->loops->observe(n, x, tq_init_is_extremes(&j->init), into);
 }
 
-static void channel(void *context, int64_t c, int worker)
+static void channel(const job *j, int64_t c)
 {
-    (void)worker;
-    const job *j = context;
     const tq_fake *f = &j->fake;
     tq_statistics s;
     tq_statistics_reset(&s);
@@ -56,6 +54,16 @@ static void channel(void *context, int64_t c, int worker)
         observe(j, f->n_inner, (const float *)j->run->in[W] + (o * f->n_channels + c) * f->n_inner,
                 &s);
     store(j, c, &s);
+}
+
+static void channels(void *context, int64_t i, int worker)
+{
+    (void)worker;
+    const job *j = context;
+    int64_t begin, end;
+    tq_shard_range(j->fake.n_channels, j->n_pieces, i, &begin, &end);
+    for (int64_t c = begin; c < end; c++)
+        channel(j, c);
 }
 
 static void piece(void *context, int64_t i, int worker)
@@ -75,7 +83,8 @@ static void run(const tq_op_run *run_, void *state)
     tq_status_drop(tq_init_find(run_->registry, tq_attr_string(run_->attrs, "init"), &j.init));
     tq_fake_layout(run_->attrs, run_->in_types[W], &j.fake);
     if (j.fake.n_channels > 1) {
-        tq_parallel_for(run_->pool, j.fake.n_channels, channel, &j);
+        j.n_pieces = tq_clip_i64(j.n / SMALL_PIECE, 1, j.fake.n_channels);
+        tq_parallel_for(run_->pool, j.n_pieces, channels, &j);
         return;
     }
     j.n_pieces = tq_clip_i64(j.n / PIECE, 1, MAX_PIECES);
