@@ -15,6 +15,7 @@ typedef struct tq_engine tq_engine;
 typedef struct tq_exchange {
     void *context;
     int64_t shard_begin, shard_end;      /* of this rank, of options.n_shards */
+    bool own_outputs;                    /* outputs with a row for each data point hold this rank's only, the others anything */
     /** data [n]: in, the sum over this rank's shards; out, the bits of tq_tree_sum over all of them. */
     tq_status (*sum_f64)(void *context, double *data, int64_t n);
     /** The same in the background: data is not touched until `finish`. */

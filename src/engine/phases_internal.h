@@ -37,10 +37,11 @@ typedef struct tq_array {
     int value; /* its plain slot */
     tq_form form;
     size_t size;         /* bytes of a data point */
-    int maker;           /* item; -1: a graph input, or made by a whole node */
-    int phase;           /* that makes it; of a whole node: the one after */
+    int maker;           /* item; -1: a graph input, or made by a whole node or on all shards */
+    int phase;           /* that makes it; of a whole node, or on all shards: the one after */
     int last_use;        /* last phase that reads it, copies apart */
     bool for_whole;      /* a whole node or the caller reads it */
+    bool is_gathered;    /* with the rows of all ranks */
     bool for_batch;      /* in its own phase a part reads it on all shards */
     bool is_again;       /* memory is short: made again where it is read, though that costs */
     bool is_stored;      /* lies in memory between phases */
@@ -49,7 +50,7 @@ typedef struct tq_array {
     bool is_out_of_tile; /* read by other than tiles of its own stage */
     int slot;            /* if stored */
     size_t offset;       /* else, of the worker's scratch, where out of tile */
-    int n_readers; /* in the phase that makes it */
+    int n_readers;       /* in the phase that makes it */
     int first_stage, last_stage;
     int buffer; /* else, of the tile */
 } tq_array;

@@ -33,7 +33,7 @@ static void drop_dead(tq_phased_plan *p, tq_item_list *list)
     }
     for (int i = list->n; i-- > 0;) {
         const tq_item *item = &p->items[list->items[i]];
-        bool is_needed = sums(p, item);
+        bool is_needed = sums(p, item) || tq_part_of(p, item)->kind == TQ_PART_BATCH;
         for (int k = 0; k < p->units[item->unit].run.n_out; k++)
             is_needed = is_needed || (item->out[k] >= 0 && (p->arrays[item->out[k]].is_stored ||
                                                             p->arrays[item->out[k]].n_readers > 0));
@@ -440,7 +440,7 @@ static void list_gathered(const tq_phased_plan *p, const tq_item_list *list, tq_
         const tq_item *item = &p->items[list->items[i]];
         for (int k = 0; k < p->units[item->unit].run.n_out; k++) {
             const tq_array *a = item->out[k] < 0 ? NULL : &p->arrays[item->out[k]];
-            if (a && a->for_whole)
+            if (a && a->is_gathered)
                 phase->gathered[phase->n_gathered++] = (struct tq_gathered){ a->value, a->size };
         }
     }

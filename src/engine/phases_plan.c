@@ -24,10 +24,12 @@ const tq_type *tq_array_type(const tq_phased_plan *p, int array)
 
 int tq_phased_add_array(tq_phased_plan *p, int value, tq_form form, int maker, int phase)
 {
+    const tq_type *type = &slot_of(p, value)->tensor.type;
+    const size_t element =
+        form == TQ_FORM_PLAIN ? tq_dtype_size(type->dtype) : tq_form_element(form);
     const tq_array array = { .value = value,
                              .form = form,
-                             .size = (size_t)tq_form_count(&slot_of(p, value)->tensor.type, form) *
-                                     tq_form_element(form),
+                             .size = (size_t)tq_form_count(type, form) * element,
                              .maker = maker,
                              .phase = phase,
                              .last_use = -1,
@@ -61,8 +63,10 @@ int tq_phased_add_item(tq_phased_plan *p, int unit, int part, int phase)
 static bool is_batch(const tq_phased_plan *p, int slot)
 {
     const tq_type *type = slot < 0 ? NULL : &slot_of(p, slot)->tensor.type;
-    return type && p->depends[slot] && type->dtype == TQ_F32 && type->rank >= 2 &&
-           type->dims[0] == p->batch && tq_type_count(type) > 0;
+    const bool is_values = type && type->dtype == TQ_F32 && type->rank >= 2;
+    const bool is_labels = type && type->dtype == TQ_I64 && type->rank == 1;
+    return (is_values || is_labels) && p->depends[slot] && type->dims[0] == p->batch &&
+           tq_type_count(type) > 0;
 }
 
 static bool ports_fit(const tq_phased_plan *p, const tq_unit *u)
@@ -322,8 +326,11 @@ static tq_status place_part(tq_phased_plan *p, int unit, int k)
     for (int i = 0; i < run.n_out; i++)
         if (u->ports.writes[k] >> i & 1) {
             const tq_form form = form_of(p, u, k, true, i);
-            const int array = tq_phased_add_array(p, u->out[i], form, index, phase);
+            const bool is_late = u->sharded->parts[k].kind == TQ_PART_BATCH;
+            const int array =
+                tq_phased_add_array(p, u->out[i], form, is_late ? -1 : index, phase + is_late);
             p->array_of[form][u->out[i]] = p->items[index].out[i] = array;
+            p->ready[u->out[i]] = at_least(p->ready[u->out[i]], phase + is_late);
         }
     return TQ_OK;
 }
@@ -350,7 +357,7 @@ static tq_status place_unit(tq_phased_plan *p, int unit)
 
 /** A reader of the value as a whole: brought into the plain form where it is made. Returns, in
  *  *out_after, the phase that it follows. */
-static tq_status need_whole(tq_phased_plan *p, int slot, int *out_after)
+static tq_status need_whole(tq_phased_plan *p, int slot, bool all_rows, int *out_after)
 {
     int array = p->array_of[TQ_FORM_PLAIN][slot];
     if (slot_of(p, slot)->place == TQ_PLACE_INPUT)
@@ -360,8 +367,11 @@ static tq_status need_whole(tq_phased_plan *p, int slot, int *out_after)
         if (made >= 0)
             TQ_TRY(need_array(p, slot, TQ_FORM_PLAIN, p->arrays[made].phase, &array));
     }
-    if (array >= 0 && p->arrays[array].maker >= 0) {
+    if (array >= 0) {
         p->arrays[array].for_whole = true;
+        p->arrays[array].is_gathered |= all_rows;
+    }
+    if (array >= 0 && p->arrays[array].maker >= 0) {
         *out_after = at_least(*out_after, p->arrays[array].phase);
     } else {
         *out_after = at_least(*out_after, p->ready[slot] - 1);
@@ -378,7 +388,7 @@ static tq_status place_whole(tq_phased_plan *p, const tq_node *node)
         if (slot < 0)
             continue;
         w->is_constant = w->is_constant && !p->depends[slot];
-        TQ_TRY(need_whole(p, slot, &w->after));
+        TQ_TRY(need_whole(p, slot, true, &w->after));
     }
     for (int i = 0; i < tq_node_n_outputs(node); i++) {
         const int slot = tq_plan_slot(p->plan, tq_node_output(node, i));
@@ -448,6 +458,8 @@ static void delay_sums(tq_phased_plan *p, const tq_index *unit_of)
 static tq_status place_nodes(tq_phased_plan *p, const int *unit_of)
 {
     const tq_graph *graph = p->plan->engine->graph;
+    const tq_exchange *exchange = p->plan->engine->options.exchange;
+    const bool own = exchange && exchange->own_outputs;
     const int n = tq_graph_n_nodes(graph);
     tq_index wholes = tq_index_make(p->plan->scratch, n);
     tq_index units = tq_index_make(p->plan->scratch, n);
@@ -463,9 +475,9 @@ static tq_status place_nodes(tq_phased_plan *p, const int *unit_of)
         }
     }
     for (int i = 0; i < tq_graph_n_outputs(graph); i++)
-        TQ_TRY(need_whole(p, tq_plan_slot(p->plan, tq_graph_output(graph, i)), &after));
+        TQ_TRY(need_whole(p, tq_plan_slot(p->plan, tq_graph_output(graph, i)), !own, &after));
     delay_constants(p, &wholes, &units);
-    if (p->plan->engine->options.exchange)
+    if (exchange)
         delay_sums(p, &units);
     return TQ_OK;
 }

@@ -70,22 +70,32 @@ static void join_partials(const tq_work *w, char *partials, int64_t n)
                           partials + (size_t)(i + step) * w->partial_size);
 }
 
-/** A part on all shards sums them itself. */
+static float *rows_of(const job *j, const tq_operand *o, int64_t row)
+{
+    return o->place != TQ_OPERAND_SLOT ? NULL
+                                       : (float *)(void *)(slot_data(j->engine, o->slot) +
+                                                           (size_t)(row - o->first) * o->stride);
+}
+
+/** A part on all shards; it sums them itself. */
 static void run_batch(const job *j, const tq_work *w, void *total)
 {
     const tq_phase *phase = j->phase;
+    const int64_t last = phase->shard_begin + phase->n_own - 1;
     const float *in[TQ_OP_MAX_NAMES];
-    int64_t begin, end;
-    tq_shard_range(phase->batch, phase->n_shards, phase->shard_begin, &begin, &end);
+    float *out[TQ_OP_MAX_NAMES];
+    int64_t begin, end, unused;
+    tq_shard_range(phase->batch, phase->n_shards, phase->shard_begin, &begin, &unused);
+    tq_shard_range(phase->batch, phase->n_shards, last, &unused, &end);
     for (int i = 0; i < w->run.n_in; i++)
-        in[i] =
-            w->in[i].place == TQ_OPERAND_SLOT
-                ? (const float *)(const void *)(slot_data(j->engine, w->in[i].slot) +
-                                                (size_t)(begin - w->in[i].first) * w->in[i].stride)
-                : NULL;
-    w->part->batch(w->state, &(tq_batch_run){ .in = in,
-                                              .first = phase->shard_begin,
-                                              .last = phase->shard_begin + phase->n_own - 1,
+        in[i] = rows_of(j, &w->in[i], begin);
+    for (int i = 0; i < w->run.n_out; i++)
+        out[i] = rows_of(j, &w->out[i], begin);
+    w->part->batch(w->state, &(tq_batch_run){ .first = phase->shard_begin,
+                                              .last = last,
+                                              .in = in,
+                                              .out = out,
+                                              .n_rows = end - begin,
                                               .total = total });
 }
 
@@ -124,11 +134,13 @@ static tq_status finish(const job *j)
     const bool is_alone = !j->engine->options.exchange;
     for (int i = 0; i < j->phase->n_works; i++) {
         tq_work *w = &j->phase->works[i];
-        if (w->partial < 0)
+        if (w->partial < 0 && w->part->kind != TQ_PART_BATCH)
             continue;
         const double start = w->seconds ? tq_engine_now() : 0.0;
-        void *total = sum_own(j, w);
-        if (is_alone && w->part->finish)
+        void *total = w->partial < 0 ? NULL : sum_own(j, w);
+        if (!total)
+            run_batch(j, w, NULL);
+        if (total && is_alone && w->part->finish)
             w->part->finish(w->state, &w->run, total);
         if (w->seconds)
             *w->seconds += tq_engine_now() - start;

@@ -161,13 +161,16 @@ typedef struct tq_shard {
 typedef struct tq_batch_run {
     int64_t first, last;    /* shards to sum over: a subtree of the tree of sums */
     const float *const *in; /* at the first data point of shard `first` */
-    void *total;            /* their sum, to be written */
+    float *const *out;      /* the same: what the part writes lies in the plain form */
+    int64_t n_rows;         /* data points of all these shards */
+    void *total;            /* their sum, to be written, if the part sums */
 } tq_batch_run;
 
 typedef enum tq_part_kind {
     TQ_PART_TILE,   /* element by element: pieces of any size, in any order, again if need be */
     TQ_PART_SAMPLE, /* data point by data point: a whole shard at once */
-    TQ_PART_BATCH   /* all shards at once, on the pool */
+    TQ_PART_BATCH /* all shards of this rank at once, on the pool; no row depends on the rows beside
+                     it */
 } tq_part_kind;
 
 typedef enum tq_part_sum { TQ_SUM_NOTHING, TQ_SUM_F32, TQ_SUM_F64, TQ_SUM_JOIN } tq_part_sum;

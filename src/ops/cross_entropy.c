@@ -46,7 +46,7 @@ static double log_sum_exp(const float *row, int64_t n_classes)
     return max + log(sum);
 }
 
-static double loss_of_row(const float *row, int64_t n_classes, int64_t label, double smoothing)
+double tq_cross_entropy_row(const float *row, int64_t n_classes, int64_t label, double smoothing)
 {
     if (label < 0 || label >= n_classes)
         return (double)NAN;
@@ -69,7 +69,8 @@ static void reference(const tq_op_run *run)
         int64_t begin, end;
         tq_shard_range(n, n_shards, s, &begin, &end);
         for (int64_t i = begin; i < end; i++)
-            parts[s] += loss_of_row(logits + i * n_classes, n_classes, labels[i], smoothing);
+            parts[s] +=
+                tq_cross_entropy_row(logits + i * n_classes, n_classes, labels[i], smoothing);
     }
     tq_tree_sum_f64(parts, n_shards, 1, 1);
     *(float *)run->out[0] = (float)(parts[0] / (double)n);
@@ -90,23 +91,26 @@ static tq_status infer_gradient(tq_op_types *t)
     return TQ_OK;
 }
 
+void tq_cross_entropy_row_grad(const float *row, int64_t n_classes, int64_t label, double smoothing,
+                               double factor, float *dlogits)
+{
+    const bool valid = label >= 0 && label < n_classes;
+    const double log_sum = valid ? log_sum_exp(row, n_classes) : 0.0;
+    for (int64_t c = 0; c < n_classes; c++) {
+        const double target = (c == label ? 1.0 - smoothing : 0.0) + smoothing / (double)n_classes;
+        dlogits[c] = valid ? (float)(factor * (exp((double)row[c] - log_sum) - target)) : 0.0f;
+    }
+}
+
 static void reference_gradient(const tq_op_run *run)
 {
     const int64_t n = run->in_types[LOGITS]->dims[0], n_classes = run->in_types[LOGITS]->dims[1];
     const double smoothing = (double)tq_attr_float(run->attrs, "label_smoothing");
     const double factor = (double)*(const float *)run->in[DLOSS] / (double)n;
-    for (int64_t i = 0; i < n; i++) {
-        const float *row = (const float *)run->in[LOGITS] + i * n_classes;
-        float *dlogits = (float *)run->out[0] + i * n_classes;
-        const int64_t label = ((const int64_t *)run->in[LABELS])[i];
-        const bool valid = label >= 0 && label < n_classes;
-        const double log_sum = valid ? log_sum_exp(row, n_classes) : 0.0;
-        for (int64_t c = 0; c < n_classes; c++) {
-            const double target =
-                (c == label ? 1.0 - smoothing : 0.0) + smoothing / (double)n_classes;
-            dlogits[c] = valid ? (float)(factor * (exp((double)row[c] - log_sum) - target)) : 0.0f;
-        }
-    }
+    for (int64_t i = 0; i < n; i++)
+        tq_cross_entropy_row_grad((const float *)run->in[LOGITS] + i * n_classes, n_classes,
+                                  ((const int64_t *)run->in[LABELS])[i], smoothing, factor,
+                                  (float *)run->out[0] + i * n_classes);
 }
 
 const tq_op tq_op_cross_entropy = {

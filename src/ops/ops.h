@@ -59,6 +59,14 @@ void tq_type_strides(const tq_type *type, int64_t strides[TQ_MAX_RANK]);
 /** Walks `dims` in row-major order: index 0 is zeroed by the caller; false past the end. */
 bool tq_index_next(int rank, const int64_t *dims, int64_t *index);
 
+/* ---- losses ---------------------------------------------------------------------------------- */
+
+/** The loss of one row of CrossEntropy; NaN where the label is no class. */
+double tq_cross_entropy_row(const float *row, int64_t n_classes, int64_t label, double smoothing);
+/** Its gradient times `factor`; 0 where the label is no class. */
+void tq_cross_entropy_row_grad(const float *row, int64_t n_classes, int64_t label, double smoothing,
+                               double factor, float *dlogits);
+
 /* ---- windows: convolutions and pools -------------------------------------------------------- */
 
 enum { TQ_WINDOW_AXES = 3 };

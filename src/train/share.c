@@ -58,6 +58,7 @@ void tq_share_init(tq_share *share, tq_ranks *ranks, int64_t batch, int n_shards
         tq_rank_rows(batch, share->n_shards, n, i, &share->row_begins[i], &end);
     share->row_begins[n] = batch;
     share->exchange = (tq_exchange){ .context = share,
+                                     .own_outputs = true,
                                      .sum_f64 = sum_f64,
                                      .begin_sum_f32 = begin_sum_f32,
                                      .finish = finish,
@@ -83,4 +84,17 @@ tq_status tq_share_gather(tq_share *share, void *rows, size_t row_size)
     share->counts->gather_bytes += n_rows * (int64_t)row_size;
     return count(share, start,
                  tq_ranks_gather_rows(share->ranks, rows, row_size, share->row_begins));
+}
+
+void tq_share_rows(const tq_share *share, int64_t *out_begin, int64_t *out_end)
+{
+    const int index = share->is_shared ? tq_ranks_index(share->ranks) : 0;
+    const int n = share->is_shared ? 1 : tq_ranks_count(share->ranks);
+    *out_begin = share->is_shared ? share->row_begins[index] : 0;
+    *out_end = share->row_begins[index + n];
+}
+
+tq_status tq_share_sum(tq_share *share, double *data, int64_t n)
+{
+    return share->is_shared ? sum_f64(share, data, n) : TQ_OK;
 }

@@ -143,6 +143,10 @@ void tq_share_init(tq_share *share, tq_ranks *ranks, int64_t batch, int n_shards
                    tq_exchange_counts *counts, tq_arena *arena);
 /** Before a run of an engine with this exchange, and before a gather. */
 tq_status tq_share_begin(const tq_share *share);
+/** The rows that this rank runs. */
+void tq_share_rows(const tq_share *share, int64_t *out_begin, int64_t *out_end);
+/** Sums over the ranks that share the batch. */
+tq_status tq_share_sum(tq_share *share, double *data, int64_t n);
 /** Rows of a batch, of row_size bytes: those of other ranks come. */
 tq_status tq_share_gather(tq_share *share, void *rows, size_t row_size);
 

@@ -75,14 +75,21 @@ static uint64_t seed_of(const trainer *t)
     return tq_random_u64(&random);
 }
 
-static void count(trainer *t, const tq_batch *batch, const tq_tensor *output,
-                  const tq_tensor *target, double loss)
+static tq_status count(trainer *t, const tq_training *training, const tq_batch *batch,
+                       const tq_tensor *target, double loss)
 {
     tq_position *p = &t->position;
+    const tq_tensor *output = tq_engine_output(training->engine, 1);
+    int64_t begin, end;
+    double n_correct = 0.0;
+    tq_share_rows(training->share, &begin, &end);
+    for (int64_t i = begin; t->targets.as_labels && i < end; i++)
+        n_correct += tq_argmax(output, i) == ((const int64_t *)target->data)[i];
+    TQ_TRY(tq_share_sum(training->share, &n_correct, 1));
     p->loss_sum += loss * (double)batch->n;
     p->n_images += batch->n;
-    for (int64_t i = 0; t->targets.as_labels && i < batch->n; i++)
-        p->n_correct += tq_argmax(output, i) == ((const int64_t *)target->data)[i];
+    p->n_correct += (int64_t)n_correct;
+    return TQ_OK;
 }
 
 /** Controllers see the gradients while they are there. */
@@ -131,7 +138,7 @@ static tq_status step(trainer *t, tq_batch *batch)
                        "the loss is %s at step %lld (epoch %lld, batch %lld); try a lower --lr",
                        isnan(loss) ? "NaN" : "infinite", (long long)t->position.step + 1,
                        (long long)t->position.epoch + 1, (long long)t->position.batch + 1);
-    count(t, batch, tq_engine_output(training->engine, 1), &target, loss);
+    TQ_TRY(count(t, training, batch, &target, loss));
     const double factor = tq_plan_factor(&t->plan, t->position.step);
     t->position.step++;
     t->position.batch++;

@@ -106,8 +106,8 @@ static void spoil(const rank *r, const tq_tensor *input, int i, tq_tensor *out)
     CHECK_OK(tq_tensor_init_from(out, &input->type, input->data));
     if (tq_engine_needs_all_rows(r->engine, i))
         return;
-    const size_t row = (size_t)tq_type_count_from(&input->type, 1) * tq_dtype_size(TQ_F32);
-    CHECK_EQ(input->type.dtype, TQ_F32);
+    const size_t row =
+        (size_t)tq_type_count_from(&input->type, 1) * tq_dtype_size(input->type.dtype);
     memset(out->data, 0xff, (size_t)r->table->row_begin[r->index] * row);
     memset((char *)out->data + (size_t)r->table->row_begin[r->index + 1] * row, 0xff,
            (size_t)(BATCH - r->table->row_begin[r->index + 1]) * row);
@@ -236,4 +236,15 @@ TEST(ranks_share_what_whole_nodes_read)
                 "i = ReduceMean(x,axes)[keepdims=0] s = MatMul(h,p) j = MatMul(i,q) k = Add(s,j) "
                 "loss = CrossEntropy(k,l) output loss",
                 (const char *const[]){ "w", "p", "q", NULL }, (tq_engine_options){ 0 });
+}
+
+/* The head is shared too: nothing is gathered but what the caller reads, unless that is its own. */
+TEST(ranks_share_the_head)
+{
+    static const char text[] =
+        "input x: f32[11,16,3,3] input l: i64[11] const w: f32[48,16,3,3] = random(1) "
+        "const p: f32[5,48] = random(2) const b: f32[5] = random(3) "
+        "c = Conv(x,w)[pads=[1,1,1,1]] g = GlobalAveragePool(c) h = Flatten(g) "
+        "y = Gemm(h,p,b)[transB=1] loss = CrossEntropy(y,l) output loss output y";
+    check_ranks(text, (const char *const[]){ "w", "p", "b", NULL }, (tq_engine_options){ 0 });
 }

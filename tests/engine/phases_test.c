@@ -280,6 +280,18 @@ TEST(gradients_of_large_weights)
                     "w v", 7);
 }
 
+/* Rows of features, products with a weight that is laid out either way, and their gradients. */
+TEST(gradients_of_heads)
+{
+    check_gradients("input x: f32[7,20,4,4] input l: i64[7] const w: f32[19,20,3,3] = random(1) "
+                    "const u: f32[37,76] = random(2) const c: f32[37] = random(3) "
+                    "const v: f32[37,5] = random(4) "
+                    "a = Conv(x,w) b = Flatten(a) h = Gemm(b,u,c)[transB=1] r = Relu(h) "
+                    "y = Gemm(r,v) loss = CrossEntropy(y,l)[label_smoothing=0.1] "
+                    "output loss output y",
+                    "w u c v", 4);
+}
+
 TEST(gradients_of_max_pools)
 {
     check_gradients("input x: f32[6,16,9,9] input l: i64[6] const w: f32[16,16,3,3] = random(1) "

@@ -19,9 +19,12 @@ static bool accepts(const tq_op *op, const tq_op_run *run)
 /** The sum of [n, c, ...] has c elements, all on axis 1; so the axes that were summed follow. */
 static bool accepts_reduce(const tq_op *op, const tq_op_run *run)
 {
-    if (!accepts(op, run))
+    (void)op;
+    if (!tq_is_batch(run, 0))
         return false;
     const tq_type *x = run->in_types[0], *y = run->out_types[0];
+    if (x->rank == 2 && y->rank == 1)
+        return y->dims[0] == x->dims[1] && x->dims[0] != x->dims[1] && x->dims[1] > 1;
     bool is_there = y->rank == x->rank;
     for (int d = 0; is_there && d < y->rank; d++)
         is_there = y->dims[d] == (d == 1 ? x->dims[1] : 1);
