@@ -156,7 +156,7 @@ static tq_status infer_node(tq_node *node, tq_arena *scratch)
 
 tq_status tq_node_infer(tq_node *node)
 {
-    tq_arena *scratch = tq_arena_create();
+    tq_arena *scratch = tq_scratch_create();
     const tq_status status = infer_node(node, scratch);
     tq_arena_destroy(scratch);
     return tq_wrap(status, "node '%s' (%s)", node->name, node->op->entry.name);
@@ -209,7 +209,7 @@ int64_t tq_node_macs(const tq_node *node)
 {
     if (!node->op->macs)
         return 0;
-    tq_arena *scratch = tq_arena_create();
+    tq_arena *scratch = tq_scratch_create();
     const int n = node->n_inputs + TQ_OP_MAX_NAMES;
     tq_type *types = TQ_NEW_N(scratch, tq_type, n);
     const tq_type **pointers = TQ_NEW_N(scratch, const tq_type *, n);

@@ -57,7 +57,7 @@ static void place_integers(tq_graph *graph, const tq_backend *backend, int *n_pl
 static tq_status place_reals(tq_graph *graph, const tq_backend *backend, const tq_edit *edit,
                              int *n_placed)
 {
-    tq_arena *arena = tq_arena_create();
+    tq_arena *arena = tq_scratch_create();
     tq_feasibility f;
     const tq_status status = tq_feasibility_run(graph, backend, edit->recipe, arena, &f);
     int i = 0;

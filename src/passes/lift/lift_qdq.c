@@ -323,7 +323,7 @@ static tq_status run(tq_graph *graph, const tq_edit *edit)
         return TQ_OK;
     lift l = { .graph = graph,
                .edit = edit,
-               .arena = tq_arena_create(),
+               .arena = tq_scratch_create(),
                .rounding = tq_lift_rounding(graph) };
     const tq_status status = run_in(&l);
     tq_arena_destroy(l.arena);

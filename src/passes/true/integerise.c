@@ -164,7 +164,7 @@ static void rename_nodes(const tq_integerise *t)
 tq_status tq_true_walk(tq_graph *graph, const tq_true_options *options, const tq_edit *edit)
 {
     tq_integerise t = {
-        .graph = graph, .arena = tq_arena_create(), .options = options, .edit = edit
+        .graph = graph, .arena = tq_scratch_create(), .options = options, .edit = edit
     };
     const tq_status status = walk(&t);
     if (!status)

@@ -34,7 +34,7 @@ tq_status tq_f2f_run(tq_graph **graph, const tq_recipe *recipe, const tq_edit *e
     tq_edit own = edit ? *edit : (tq_edit){ 0 };
     own.registry = tq_graph_registry(*graph);
     own.recipe = recipe;
-    tq_arena *arena = tq_arena_create();
+    tq_arena *arena = tq_scratch_create();
     gather_editors(recipe, arena, &own);
     const char *pipeline = recipe->pipeline ? recipe->pipeline : "f2f";
     const tq_status status = tq_pipeline_run(own.registry, pipeline, graph, &own);
@@ -176,7 +176,7 @@ tq_status tq_f2t_run(tq_graph **graph, const tq_f2t_options *options, const tq_e
                                      .limits = backend->requant,
                                      .partial = options->partial };
     TQ_TRY(set_shift(options, &true_options));
-    tq_arena *arena = tq_arena_create();
+    tq_arena *arena = tq_scratch_create();
     gather_scales(*graph, options, arena, &true_options);
     own.true_options = &true_options;
     tq_graph *copy = tq_graph_clone(*graph);

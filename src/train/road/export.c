@@ -12,7 +12,7 @@ enum { SAMPLE_SEED = 1 }; /* of the input that is used when none is given */
 
 tq_status tq_folder_create(const char *path)
 {
-    tq_arena *arena = tq_arena_create();
+    tq_arena *arena = tq_scratch_create();
     char *part = tq_arena_strdup(arena, path);
     bool failed = false;
     for (char *c = part + 1; *part && !failed; c++) {
@@ -131,7 +131,7 @@ tq_status tq_export_run(const tq_graph *graph, const char *backend, const tq_ten
     TQ_TRY(tq_registry_find(tq_graph_registry(graph), TQ_KIND_BACKEND, backend, &entry));
     const tq_backend *target = (const tq_backend *)(const void *)entry;
     TQ_TRY(check(graph, target));
-    tq_arena *arena = tq_arena_create();
+    tq_arena *arena = tq_scratch_create();
     const int n = tq_graph_n_inputs(graph);
     tq_tensor *random = TQ_NEW_N(arena, tq_tensor, n);
     tq_status status = TQ_OK;
