@@ -55,6 +55,6 @@ const tq_pipeline tq_pipeline_graph_mode = {
 
 const tq_pipeline tq_pipeline_lift = {
     .entry = { .name = "lift", .brief = "what others quantised becomes fake- or true-quantised" },
-    .editors = (const char *const[]){ "lift-integers", "lift-integer-layers", "lift-weights",
-                                      "lift-qdq", "lift-transposed-weights", NULL },
+    .editors = (const char *const[]){ "separate-constants", "lift-integers", "lift-integer-layers",
+                                      "lift-weights", "lift-qdq", "lift-transposed-weights", NULL },
 };

@@ -91,7 +91,16 @@ def make_torch():
             return (os.system, ("false",))
 
     torch.save({"state_dict": state, "x": Command()}, path("command.ckpt"))
-    torch.save({"w": base}, path("old.pth"), _use_new_zipfile_serialization=False)
+    old = {"w": base, "turned": base.view(4, 6).t(), "half": torch.tensor([1.5, -2.0], dtype=torch.float16)}
+    torch.save(old, path("old.pth"), _use_new_zipfile_serialization=False)
+
+    import argparse
+    import pathlib
+
+    beside = {"args": argparse.Namespace(lr=0.1, where=pathlib.PurePosixPath("a/b")), "best": np.float64(0.5), "seed": 2**90,
+              "milestones": collections.Counter({30: 1}), "table": np.arange(3), "names": {"a", "b"}, "raw": b"bytes",
+              "device": torch.device("cpu"), "dtype": torch.float32, "logs": collections.defaultdict(list, a=[1])}
+    torch.save({"state_dict": {"model.w": base[:3].clone()}, **beside}, path("beside.ckpt"))
 
 
 def make_tflite():
