@@ -144,11 +144,28 @@ static const char **make_names(tq_cli *cli, const tq_graph *graph, const weights
     return names;
 }
 
+/** Convolutions whose batch norms were folded into them on export need other weights than those of
+ * the file that bear their names. */
+static tq_status check_folded(const tq_graph *graph, int n, const char *const *names)
+{
+    for (const tq_node *node = tq_graph_first(graph); node; node = tq_node_next(node))
+        if (tq_node_is(node, "BatchNormalization"))
+            return TQ_OK;
+    for (int i = 0; i < n; i++)
+        if (ends_with(names[i], ".running_mean") && !tq_graph_find_value(graph, names[i]))
+            return tq_fail(TQ_ERR_VALUE,
+                           "it has batch norms ('%s'), the network has none: they were folded on "
+                           "export; scripts/torch_to_onnx.py keeps them",
+                           names[i]);
+    return TQ_OK;
+}
+
 static tq_status apply(tq_cli *cli, tq_graph *graph, const weights *w, const rewritings *maps,
                        bool strict)
 {
     const char **names = make_names(cli, graph, w, maps), *rest;
     int n = 0;
+    TQ_TRY(check_folded(graph, w->n, names));
     if (strict)
         return tq_weights_apply(graph, w->n, names, w->tensors);
     TQ_TRY(tq_weights_apply_some(graph, w->n, names, w->tensors, cli->arena, &n, &rest));

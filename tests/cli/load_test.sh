@@ -28,6 +28,21 @@ expect 1 load net.onnx --weights "$files/torch.ckpt" --strict -o none.onnx
 says "extra: 'turned'"
 expect 3 load net.onnx --weights "$files/command.ckpt" -o none.onnx
 says "it asks for 'posix.system'"
+# a batch norm that was folded into the convolution: its weight is another one
+cat >bn.yaml <<'END'
+name: bn
+input: [2, 4, 4]
+layers:
+  - Conv: { name: conv, channels: 3, kernel_shape: 1 }
+  - BatchNormalization: { name: bn }
+  - Relu: { name: relu }
+END
+expect 0 zoo --from bn.yaml -o bn.onnx
+expect 0 edit bn.onnx --editor fold-batchnorm -o folded.onnx
+expect 1 load folded.onnx --weights "$files/norms.npz" -o none.onnx
+says "'bn.running_mean'), the network has none"
+expect 0 load bn.onnx --weights "$files/norms.npz" --strict -o normed.onnx
+
 expect 2 load net.onnx --weights net.yaml -o none.onnx
 absent none.onnx
 done_testing

@@ -69,6 +69,11 @@ def make_onnx():
     np.savez(path("qoperator.npz"), xq=xq, yq=answer("qoperator.onnx", {"xq": xq}))
 
 
+def make_norms():
+    names = ["conv.weight", "conv.bias", "bn.weight", "bn.bias", "bn.running_mean", "bn.running_var"]
+    np.savez(path("norms.npz"), **{n: np.ones((3, 2, 1, 1) if n == "conv.weight" else 3, np.float32) for n in names})
+
+
 def make_torch():
     import collections
 
@@ -134,7 +139,7 @@ def make_tflite():
     np.savez(path("int8.npz"), x=np.ascontiguousarray(codes.transpose(0, 3, 1, 2)), y=np.concatenate(answers))
 
 
-for part in (make_onnx, make_torch, make_tflite):
+for part in (make_onnx, make_norms, make_torch, make_tflite):
     try:
         part()
     except ImportError as missing:
