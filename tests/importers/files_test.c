@@ -129,6 +129,35 @@ TEST(tflite_is_within_two_steps_of_its_own_runtime)
     tq_graph_destroy(graph);
 }
 
+/* How TensorFlow writes a dilated convolution, a repetition of pixels, and attention; inputs and
+ * outputs are u8 around an i8 network. */
+TEST(what_converters_spell_out_is_read)
+{
+    static const struct {
+        const char *name, *once; /* an operator that is there once in the end */
+        double most;
+    } forms[] = { { "dilated", "Conv", 1 },
+                  { "repeated", "Conv", 1 },
+                  { "attention", "Softmax", 2 } };
+    tq_npz npz = arrays_of(FOLDER "forms.npz");
+    for (int i = 0; i < TQ_COUNT(forms); i++) {
+        char file[100], x[40], y[40];
+        snprintf(file, sizeof file, FOLDER "%s.tflite", forms[i].name);
+        snprintf(x, sizeof x, "%s_x", forms[i].name);
+        snprintf(y, sizeof y, "%s_y", forms[i].name);
+        tq_graph *graph = load(file, NULL);
+        CHECK_EQ(check_count(graph, forms[i].once), 1, "(%s)", forms[i].name);
+        integerise(&graph);
+        tq_tensor got = check_run(graph, tq_npz_find(&npz, x));
+        CHECK_EQ(got.type.dtype, TQ_U8);
+        CHECK_EQ(worst(&got, 1, 0, tq_npz_find(&npz, y)) <= forms[i].most, true, "(%s: %g)",
+                 forms[i].name, worst(&got, 1, 0, tq_npz_find(&npz, y)));
+        tq_tensor_reset(&got);
+        tq_graph_destroy(graph);
+    }
+    tq_npz_reset(&npz);
+}
+
 /* ---- damage ---- */
 
 static void try_tflite(const uint8_t *bytes, size_t n)

@@ -139,7 +139,50 @@ def make_tflite():
     np.savez(path("int8.npz"), x=np.ascontiguousarray(codes.transpose(0, 3, 1, 2)), y=np.concatenate(answers))
 
 
-for part in (make_onnx, make_norms, make_torch, make_tflite):
+def make_tflite_forms():
+    """Networks of one idea each, with inputs and outputs of u8."""
+    import tensorflow as tf
+
+    layers, rng = tf.keras.layers, np.random.default_rng(5)
+
+    def dilated(x):
+        return layers.Conv2D(3, 3, padding="same", dilation_rate=2)(x)
+
+    def repeated(x):  # written as EXPAND_DIMS, TILE and RESHAPE to an unknown size
+        return layers.UpSampling2D(2)(layers.Conv2D(3, 1)(x))
+
+    def attention(x):
+        rows = layers.Reshape((36, 2))(x)
+        return layers.MultiHeadAttention(1, 2)(rows, rows)
+
+    arrays = {}
+    for form in (dilated, repeated, attention):
+        i = layers.Input((6, 6, 2))
+        model = tf.keras.Model(i, form(i))
+        for w in model.weights:
+            w.assign(rng.normal(size=w.shape) * 0.7)
+        converter = tf.lite.TFLiteConverter.from_keras_model(model)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ([rng.normal(size=(1, 6, 6, 2)).astype(np.float32)] for _ in range(20))
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.uint8
+        name = form.__name__
+        open(path(name + ".tflite"), "wb").write(converter.convert())
+        interpreter = tf.lite.Interpreter(path(name + ".tflite"), experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
+        interpreter.allocate_tensors()
+        a, b = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+        codes, answers = rng.integers(0, 256, (4, 6, 6, 2)).astype(np.uint8), []
+        for k in range(4):
+            interpreter.set_tensor(a["index"], codes[k : k + 1])
+            interpreter.invoke()
+            answers.append(interpreter.get_tensor(b["index"]).copy())
+        y = np.concatenate(answers)
+        arrays[name + "_x"] = np.ascontiguousarray(codes.transpose(0, 3, 1, 2))
+        arrays[name + "_y"] = np.ascontiguousarray(y.transpose(0, 3, 1, 2)) if y.ndim == 4 else y
+    np.savez(path("forms.npz"), **arrays)
+
+
+for part in (make_onnx, make_norms, make_torch, make_tflite, make_tflite_forms):
     try:
         part()
     except ImportError as missing:
