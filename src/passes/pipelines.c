@@ -58,3 +58,10 @@ const tq_pipeline tq_pipeline_lift = {
     .editors = (const char *const[]){ "separate-constants", "lift-integers", "lift-integer-layers",
                                       "lift-weights", "lift-qdq", "lift-transposed-weights", NULL },
 };
+
+/* An integer network of others, with the codes of its inputs stated. */
+const tq_pipeline tq_pipeline_narrow = {
+    .entry = { .name = "narrow", .brief = "an integer network of others becomes one of ours" },
+    .editors = (const char *const[]){ "remove-identity", "fold-constants", "narrow-integers",
+                                      "fold-constants", "merge-requants", "prove", NULL },
+};
