@@ -15,6 +15,23 @@ static tq_status check_integers(const tq_graph *graph)
     return tq_graph_verify(graph);
 }
 
+/** Inputs of integer networks of others say nothing of what they hold. */
+static tq_status check_inputs(const tq_graph *graph)
+{
+    int64_t bound;
+    for (int i = 0; i < tq_graph_n_inputs(graph); i++) {
+        const tq_value *input = tq_graph_input(graph, i);
+        if (tq_value_type(input)->dtype == TQ_I64 &&
+            !tq_value_meta_i64(input, "quant.q_max", &bound))
+            return tq_fail(
+                TQ_ERR_CHECK,
+                "the codes of input '%s' are not known, so that nothing is proven; 'truq "
+                "f2t --codes u8' (or i8) states them",
+                tq_value_name(input));
+    }
+    return TQ_OK;
+}
+
 static tq_status run(tq_cli *cli)
 {
     const char *model = NULL, *dialect = NULL;
@@ -34,6 +51,8 @@ static tq_status run(tq_cli *cli)
     bool proven;
     TQ_TRY(tq_proof_run(*graph, cli->arena, &rows, &n, &proven));
     tq_print("%s", tq_report_proof(rows, n, proven, json, cli->arena));
+    if (!proven)
+        TQ_TRY(check_inputs(*graph));
     for (int i = 0; i < n && !proven; i++)
         if (!rows[i].fits)
             return tq_fail(TQ_ERR_CHECK, "node '%s' (%s) may overflow: %s", rows[i].node,
