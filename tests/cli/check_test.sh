@@ -24,6 +24,7 @@ layers:
   - HardSwish: { name: b }
   - Conv: { name: c, channels: 4, kernel_shape: 3 }
   - HardSwish: { name: d }
+  - Conv: { name: e, channels: 4, kernel_shape: 1 }
 END
 expect 0 zoo --from hard.yaml -o hard.onnx
 "$truq" check hard.onnx --backend dory >out 2>err

@@ -231,6 +231,21 @@ TEST(operands_of_one_scale_are_added_as_they_are)
     integers_release(&p);
 }
 
+/* The steps on the way say whose they are and never take the name of another node. */
+TEST(the_last_of_several_nodes_has_the_name)
+{
+    integers_pair p = integers_convert(
+        "input a: f32[?,8]\n input b: f32[?,8]\n" FQ("p", "a", "0.02", "4", "-128")
+            FQ("q", "b", "0.02", "-9", "-128") "s = Add(p, q) \"add\"\n" FQ(
+                "t", "s", "0.03", "0", "-128") "u = Add(t, t) \"add_1\"\n" FQ("y", "u", "0.05", "0",
+                                                                              "-128"));
+    CHECK(tq_node_is(tq_graph_find_node(p.integer, "add"), "Add"));
+    CHECK(tq_node_is(tq_graph_find_node(p.integer, "add_1"), "Add"));
+    CHECK(tq_node_is(tq_graph_find_node(p.integer, "add.cast"), "Cast"));
+    CHECK(tq_node_is(tq_graph_find_node(p.integer, "add.cast_1"), "Cast"));
+    integers_release(&p);
+}
+
 TEST(operands_of_different_scales_are_brought_together)
 {
     integers_check_agrees(

@@ -2,6 +2,7 @@
  * integer nodes and states the codes of its outputs. What is left of the old graph is swept. */
 #include "passes/true/true.h"
 
+#include <ctype.h>
 #include <string.h>
 
 static bool all_inputs_const(const tq_node *node)
@@ -152,12 +153,32 @@ static tq_status walk(tq_integerise *t)
     return partial ? tq_true_real_outputs(t) : tq_true_outputs(t);
 }
 
+/** "add.cast": a step on the way to what stands for node "add". */
+static const char *step_name(const tq_integerise *t, const char *name, const tq_node *step)
+{
+    char *text = tq_arena_printf(t->arena, "%s.%s", name, tq_node_op_name(step));
+    for (char *c = text + strlen(name); *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+    return text;
+}
+
+static bool is_there(const tq_integerise *t, int i)
+{
+    const tq_node *node = t->renamings[i].node;
+    return tq_graph_find_node(t->graph, tq_node_name(node)) == node;
+}
+
+/** Of the nodes that were made for one, one after the other, the last has its name. */
 static void rename_nodes(const tq_integerise *t)
 {
     for (int i = 0; i < t->n_renamings; i++) {
         tq_node *node = t->renamings[i].node;
-        if (tq_graph_find_node(t->graph, tq_node_name(node)) == node)
-            tq_node_set_name(node, t->renamings[i].name);
+        const char *name = t->renamings[i].name;
+        bool last = true;
+        for (int k = i + 1; k < t->n_renamings && strcmp(t->renamings[k].name, name) == 0; k++)
+            last = last && !is_there(t, k);
+        if (is_there(t, i))
+            tq_node_set_name(node, last ? name : step_name(t, name, node));
     }
 }
 
