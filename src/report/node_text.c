@@ -86,13 +86,22 @@ static bool all_are(const tq_attr *attr, int64_t value)
     return true;
 }
 
+/** A constant, or one behind a quantiser. */
+static bool is_weight(const tq_value *value)
+{
+    const tq_node *fake = value ? tq_value_producer(value) : NULL;
+    const bool quantised =
+        fake && tq_node_is(fake, "FakeQuantize") && tq_node_is_const_from(fake, 0);
+    return value && (tq_value_is_const(value) || quantised) && tq_value_type(value)->rank >= 2;
+}
+
 /** What a reader takes for granted of windows: step 1, no padding, the size of the weight. */
 static bool is_plain(const tq_node *node, const tq_attr *attr)
 {
     if (attr->kind != TQ_ATTR_INTS)
         return false;
     if (strcmp(attr->name, "kernel_shape") == 0)
-        return tq_node_is_const_from(node, 1);
+        return is_weight(tq_node_input(node, 1));
     if (strcmp(attr->name, "pads") == 0)
         return all_are(attr, 0);
     return (!strcmp(attr->name, "strides") || !strcmp(attr->name, "dilations")) && all_are(attr, 1);
@@ -125,10 +134,10 @@ static const char *input_name(const tq_node *node, int i)
     return NULL;
 }
 
-/** One number, or a few whole ones. */
+/** One number, or a few whole ones that say something to who reads them (multipliers do not). */
 static const char *constant_text(const tq_tensor *tensor, tq_arena *arena)
 {
-    enum { SHOWN = 6 };
+    enum { SHOWN = 6, LARGEST = 1000000 };
     const int64_t n = tq_tensor_count(tensor);
     const bool whole = tq_dtype_is_integer(tensor->type.dtype);
     if (n < 1 || tensor->type.rank > 1 || n > (whole ? SHOWN : 1))
@@ -136,9 +145,12 @@ static const char *constant_text(const tq_tensor *tensor, tq_arena *arena)
     if (!whole)
         return tq_arena_printf(arena, "%g", tq_load_f64(tensor->data, tensor->type.dtype, 0));
     tq_string text = { .arena = arena };
-    for (int64_t i = 0; i < n; i++)
-        tq_string_printf(&text, "%s%" PRId64, i ? "x" : "",
-                         tq_load_i64(tensor->data, tensor->type.dtype, i));
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t v = tq_load_i64(tensor->data, tensor->type.dtype, i);
+        if (v > LARGEST || v < -LARGEST)
+            return NULL;
+        tq_string_printf(&text, "%s%" PRId64, i ? "x" : "", v);
+    }
     return text.s;
 }
 
@@ -166,7 +178,7 @@ const char *tq_report_node(const tq_node *node, tq_arena *arena)
     tq_string text = { .arena = arena };
     bool any = false;
     tq_string_printf(&text, "%s(", tq_node_op_name(node));
-    if (weight && tq_value_is_const(weight) && tq_value_type(weight)->rank >= 2) {
+    if (is_weight(weight)) {
         const tq_type *type = tq_value_type(weight);
         tq_string_printf(&text, "%s", dims_text(arena, type->rank, type->dims));
         any = true;
@@ -175,7 +187,11 @@ const char *tq_report_node(const tq_node *node, tq_arena *arena)
         add_constants(node, &text, &any);
     for (int i = 0; i < tq_attrs_count(attrs); i++) {
         const tq_attr *attr = tq_attrs_at(attrs, i);
-        if (!is_default(tq_node_op(node), attr) && !is_plain(node, attr))
+        const bool is_dtype = tq_node_is(node, "Cast") && strcmp(attr->name, "to") == 0;
+        if (is_dtype) /* a number in ONNX */
+            add_word(&text, &any, attr->name,
+                     tq_dtype_name(tq_value_type(tq_node_output(node, 0))->dtype));
+        else if (!is_default(tq_node_op(node), attr) && !is_plain(node, attr))
             add_word(&text, &any, attr->name, attr_text(arena, attr));
     }
     tq_string_add(&text, ")", 1);

@@ -47,6 +47,7 @@ TEST(single_numbers_and_short_lists_are_said)
                         "y = FakeQuantize(x,a,b) \"q\"",
                         "q", arena),
               "FakeQuantize(clip_lo=0, clip_hi=4)");
+    CHECK_STR(node_text("input x: f32[2] y = Cast(x)[to=6] \"c\"", "c", arena), "Cast(to=i32)");
     tq_arena_destroy(arena);
 }
 
