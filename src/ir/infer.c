@@ -234,12 +234,21 @@ int64_t tq_node_macs(const tq_node *node)
     return macs;
 }
 
+bool tq_node_input_is_parameter(const tq_node *node, int i)
+{
+    const tq_value *value = i < node->n_inputs ? node->inputs[i] : NULL;
+    if (!value || !value->is_const)
+        return false;
+    const tq_type *type = &value->type;
+    const bool codes = i == 1 && type->rank >= 2 && type->dtype != TQ_I64; /* of a weight */
+    return tq_dtype_is_float(type->dtype) || codes;
+}
+
 int64_t tq_node_n_parameters(const tq_node *node)
 {
     int64_t n = 0;
     for (int i = 0; i < node->n_inputs; i++)
-        if (node->inputs[i] && node->inputs[i]->is_const &&
-            tq_dtype_is_float(node->inputs[i]->type.dtype))
+        if (tq_node_input_is_parameter(node, i))
             n += tq_type_count(&node->inputs[i]->type);
     return n;
 }

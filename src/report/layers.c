@@ -1,5 +1,6 @@
 /* What a network consists of: `name  Op(parameters)`, shapes, parameters and multiply-accumulates,
  * with totals, in the order of execution. */
+#include "base/base.h"
 #include "report/report_internal.h"
 
 #include <truq/recipe.h>
@@ -62,6 +63,21 @@ static const tq_value_range *range_of(const layers *l, const tq_value *value, in
     return NULL;
 }
 
+/** Constants that several layers read count once in the whole. */
+static void count_parameters(layers *l)
+{
+    tq_index seen = tq_index_make(l->arena, tq_graph_n_values(l->graph) + 1);
+    for (int k = 0; k < l->n; k++)
+        for (int i = 0; i < tq_node_n_inputs(l->items[k].node); i++) {
+            const tq_value *value = tq_node_input(l->items[k].node, i);
+            if (!tq_node_input_is_parameter(l->items[k].node, i) ||
+                tq_index_find(&seen, value) >= 0)
+                continue;
+            tq_index_set(&seen, value, 0);
+            l->n_parameters += tq_type_count(tq_value_type(value));
+        }
+}
+
 static void collect(layers *l, const selection *s)
 {
     int at = 0;
@@ -78,9 +94,9 @@ static void collect(layers *l, const selection *s)
                          .range = range_of(l, output, &at),
                          .n_parameters = tq_node_n_parameters(node),
                          .n_macs = tq_node_macs(node) };
-        l->n_parameters += item->n_parameters;
         l->n_macs += item->n_macs;
     }
+    count_parameters(l);
 }
 
 static tq_status find(layers *l)

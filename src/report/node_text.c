@@ -7,6 +7,7 @@
 #include <truq/quant.h>
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 /** "16x3x3x3" */
@@ -142,8 +143,9 @@ static const char *constant_text(const tq_tensor *tensor, tq_arena *arena)
     const bool whole = tq_dtype_is_integer(tensor->type.dtype);
     if (n < 1 || tensor->type.rank > 1 || n > (whole ? SHOWN : 1))
         return NULL;
-    if (!whole)
-        return tq_arena_printf(arena, "%g", tq_load_f64(tensor->data, tensor->type.dtype, 0));
+    const double real = whole ? 0 : tq_load_f64(tensor->data, tensor->type.dtype, 0);
+    if (!whole) /* a grid that was never placed is no number */
+        return isnan(real) ? NULL : tq_arena_printf(arena, "%g", real);
     tq_string text = { .arena = arena };
     for (int64_t i = 0; i < n; i++) {
         const int64_t v = tq_load_i64(tensor->data, tensor->type.dtype, i);

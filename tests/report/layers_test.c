@@ -85,6 +85,22 @@ TEST(totals_are_those_of_one_sample)
     tq_arena_destroy(arena);
 }
 
+TEST(a_shared_weight_counts_once)
+{
+    tq_arena *arena = tq_arena_create();
+    tq_graph *graph = check_graph("input x: f32[2,3] const w: f32[3,3] = 1 a = MatMul(x,w) "
+                                  "y = MatMul(a,w)");
+    const char *text;
+    CHECK_OK(tq_report_layers(graph, &(tq_layers_options){ 0 }, arena, &text));
+    CHECK(strstr(text, "2 of 2 nodes, 9 parameters") != NULL);
+    tq_graph_destroy(graph);
+    graph = check_graph("input x: u8[2,3] const w: i8[3,3] = 1 y = MatMulInteger(x,w)");
+    CHECK_OK(tq_report_layers(graph, &(tq_layers_options){ 0 }, arena, &text));
+    CHECK(strstr(text, "1 of 1 nodes, 9 parameters") != NULL);
+    tq_graph_destroy(graph);
+    tq_arena_destroy(arena);
+}
+
 TEST(filters_choose_by_operator_and_name)
 {
     tq_arena *arena = tq_arena_create();
