@@ -83,6 +83,29 @@ static void snap_half_up(int64_t n, const float *restrict x, float scale_, float
     }
 }
 
+static void quantize(int64_t n, const float *restrict x, float scale_, int zero, float lo, float hi,
+                     uint8_t *restrict y)
+{
+    const float magic = 0x1.8p23f;
+    for (int64_t i = 0; i < n; i++) {
+        const float v = x[i] / scale_, number = v == v ? v : 0.0f;
+        const float low = number < lo ? lo : number, clipped = low > hi ? hi : low;
+        y[i] = (uint8_t)((int)((clipped + magic) - magic) + zero);
+    }
+}
+
+static void dequantize_u8(int64_t n, const uint8_t *restrict x, float scale_, int zero,
+                          float *restrict y)
+{
+    EACH(y[i] = (float)(x[i] - zero) * scale_)
+}
+
+static void dequantize_i8(int64_t n, const int8_t *restrict x, float scale_, int zero,
+                          float *restrict y)
+{
+    EACH(y[i] = (float)(x[i] - zero) * scale_)
+}
+
 /** Folds the lanes, halves onto halves. */
 static double fold(const f64x8 *lanes)
 {
@@ -147,4 +170,7 @@ const tq_loops TQ_LOOPS_SET = {
     .affine = affine,
     .affine_grad = affine_grad,
     .snap_half_up = snap_half_up,
+    .quantize = quantize,
+    .dequantize_u8 = dequantize_u8,
+    .dequantize_i8 = dequantize_i8,
 };

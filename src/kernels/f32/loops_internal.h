@@ -29,6 +29,12 @@ typedef struct tq_loops {
     void (*affine_grad)(int64_t n, const float *dy, const float *x, const float p[4], float *dx);
     /** y = scale * floor(clip(x / scale, lo, hi) + 1/2), |lo|, |hi| <= 2^22. */
     void (*snap_half_up)(int64_t n, const float *x, float scale, float lo, float hi, float *y);
+    /** Codes of a byte: y = zero + round_half_even(clip(x / scale, lo, hi)); NaN counts as 0. */
+    void (*quantize)(int64_t n, const float *x, float scale, int zero, float lo, float hi,
+                     uint8_t *y);
+    /** y = scale * (x - zero). */
+    void (*dequantize_u8)(int64_t n, const uint8_t *x, float scale, int zero, float *y);
+    void (*dequantize_i8)(int64_t n, const int8_t *x, float scale, int zero, float *y);
 } tq_loops;
 
 /** Best first; the last needs nothing. */
