@@ -39,7 +39,7 @@ const tq_pipeline tq_pipeline_f2f_folded = {
 const tq_pipeline tq_pipeline_f2t = {
     .entry = { .name = "f2t", .brief = "fake- to true-quantised" },
     .editors = (const char *const[]){ "remove-identity", "drop-last-softmax", "integerise",
-                                      "merge-requants", "prove", NULL },
+                                      "clip-into-requant", "merge-requants", "prove", NULL },
 };
 
 /* The graph mode: stopped after insert-observers the network can be calibrated; run again it goes

@@ -338,6 +338,41 @@ TEST(larger_and_smaller_of_two_compare_codes)
 
 /* A bound waits for the next quantiser, through what keeps the order of codes; what does arithmetic
  * cannot wait. */
+/* An activation behind a quantiser (quantisation-aware training of PyTorch): zero is on the grid.
+ */
+TEST(a_bound_on_the_grid_is_one_of_codes)
+{
+    const char *text =
+        X W "c = Conv(q, w)\n" FQ("p", "c", "0.03", "9", "-128") "r = Relu(p)\n" WEIGHT(
+            "v", "f32[2,4,1,1]", "2", "{0.01, 0.02}", "0") "d = Conv(r, v)\n" FQ("y", "d", "0.05",
+                                                                                 "0", "-128");
+    integers_check_agrees_but(text, 1);
+    integers_pair p = integers_convert(text);
+    CHECK_EQ(check_count(p.integer, "Requant"), 2); /* the clip is in the first one's bounds */
+    CHECK_EQ(check_count(p.integer, "Clip"), 0);
+    integers_release(&p);
+    integers_check_agrees(
+        X W "c = Conv(q, w)\n" FQ("p", "c", "0.03", "9", "-128") "r = Relu(p)\n" WEIGHT(
+            "v", "f32[2,4,1,1]", "2", "{0.01, 0.02}",
+            "0") "d = Conv(r, v)\n" FQ("y", "d", "0.05", "0",
+                                       "-128") "e = Conv(p, v)\n" FQ("z", "e", "0.05", "0",
+                                                                     "-128")); /* p is read too */
+}
+
+TEST(a_bound_off_the_grid_is_refused)
+{
+    integers_check_refused(
+        X W "c = Conv(q, w)\n" FQ("p", "c", "0.03",
+                                  "9", "-128") "const hi: f32[] = 1.2345\n r = Clip(p, , "
+                                               "hi)\n" WEIGHT("v", "f32[2,4,1,1]", "2",
+                                                              "{0.01, 0.02}",
+                                                              "0") "d = Conv(r, v)\n" FQ("y", "d",
+                                                                                         "0.05",
+                                                                                         "0",
+                                                                                         "-128"),
+        "is not requantised yet");
+}
+
 TEST(a_bound_waits_for_the_next_quantiser)
 {
     const char *relu =
@@ -348,8 +383,7 @@ TEST(a_bound_waits_for_the_next_quantiser)
     integers_check_agrees(text);
     snprintf(text, sizeof text, "%sm = AveragePool(r) [kernel_shape=[2,2]]\n%s", relu,
              FQ("y", "m", "0.02", "0", "0"));
-    integers_check_refused(text,
-                           "a clip on input 'r' is not requantised yet; put a FakeQuantize on it");
+    integers_check_agrees(text); /* sums on one scale are clipped at 0 before they are averaged */
 }
 
 TEST(bounds_that_do_not_start_at_zero_are_kept)
