@@ -375,12 +375,22 @@ static void leave_statistics(const group *g)
     }
 }
 
+/** A grid that none of its quantisers observes, and that somebody placed: an importer, a recipe. */
+static bool is_fixed(const group *g)
+{
+    const tq_tensor *grid = tq_value_tensor(g->parameter);
+    return !observes(g->leader) && grid->type.dtype == TQ_F32 &&
+           !isnan(((const float *)grid->data)[0]);
+}
+
 static tq_status place(calibration *c, const group *g)
 {
     if (!g->parameter) {
         leave_statistics(g);
         return TQ_OK;
     }
+    if (is_fixed(g))
+        return TQ_OK;
     const tq_quantizer *quantizer;
     float *data[TQ_QUANTIZER_MAX_PARAMS];
     tq_init init;
