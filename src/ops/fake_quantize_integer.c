@@ -93,7 +93,8 @@ static tq_status check_rounding(tq_integerise *t, tq_grid *grid)
         return TQ_OK;
     if (!tq_int_options(t)->force_half_up)
         return tq_int_refuse(
-            t, "an add and a shift cannot round '%s'; integerise with --rounding half-up",
+            t,
+            "an add and a shift cannot round '%s'; 'truq f2t --rounding half-up' rounds halves up",
             tq_rounding_name(grid->rounding));
     grid->rounding = TQ_ROUND_HALF_UP;
     return TQ_OK;

@@ -139,10 +139,8 @@ tq_status tq_emit_requant(tq_integerise *t, const tq_codes *x, const tq_grid *gr
         offset[c] = x->offset[c] / (double)grid->scale + grid->zero_point;
     }
     tq_requant r;
-    TQ_TRY(tq_wrap(tq_requant_find(&tq_int_options(t)->limits, x->n, scale, offset, x->lo, x->hi,
-                                   grid->rounding, arena, &r),
-                   "cannot integerise '%s' (%s)", tq_node_name(tq_int_node(t)),
-                   tq_node_op_name(tq_int_node(t))));
+    TQ_TRY(tq_requant_find(&tq_int_options(t)->limits, x->n, scale, offset, x->lo, x->hi,
+                           grid->rounding, arena, &r));
     TQ_TRY(emit(t, x, &r, grid, q_min, q_max, &out_codes->codes));
     requant_bounds(&r, x, q_min, q_max, out_codes);
     set_one_scale(t, grid, out_codes);

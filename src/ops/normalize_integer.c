@@ -191,6 +191,28 @@ static tq_status state(tq_integerise *t, const tq_codes *x, int64_t n, tq_value 
     return TQ_OK;
 }
 
+/** Length of the rows, 0 if unknown: one factor per element tells it where the type does not. */
+static int64_t row_length(tq_integerise *t, const tq_type *type)
+{
+    const tq_tensor *gain = tq_int_constant(t, GAIN);
+    const int64_t n = type->dims[type->rank - 1], count = gain ? tq_tensor_count(gain) : 1;
+    return n != TQ_DIM_ANY ? n : count > 1 ? count : 0;
+}
+
+/** The codes with rows of n, for the bounds of NormalizeInteger. */
+static tq_status with_rows(tq_integerise *t, int64_t n, tq_value **codes)
+{
+    const tq_type *type = tq_value_type(*codes);
+    if (type->dims[type->rank - 1] == n)
+        return TQ_OK;
+    int64_t shape[TQ_MAX_RANK] = { 0 }; /* 0: as it is */
+    const int64_t rank = type->rank;
+    shape[rank - 1] = n;
+    tq_value *inputs[2] = { *codes };
+    TQ_TRY(tq_int_add_constant(t, "rows", TQ_I64, 1, &rank, shape, &inputs[1]));
+    return tq_int_emit(t, "Reshape", inputs, 2, NULL, 0, codes);
+}
+
 tq_status tq_integerise_normalize(tq_integerise *t, bool centred)
 {
     const tq_node *node = tq_int_node(t);
@@ -198,7 +220,7 @@ tq_status tq_integerise_normalize(tq_integerise *t, bool centred)
     settings s = { .centred = centred };
     TQ_TRY(tq_codes_grid(t, X, &x, &s.zero_point));
     const tq_type *type = tq_value_type(x->codes);
-    const int64_t n = type->dims[type->rank - 1], axis = tq_attr_int(tq_node_attrs(node), "axis");
+    const int64_t n = row_length(t, type), axis = tq_attr_int(tq_node_attrs(node), "axis");
     if (tq_node_n_outputs(node) > 1)
         return tq_int_refuse(t, "its statistics are outputs; only the result has an integer form");
     if ((axis != -1 && axis != type->rank - 1) || n < 1 || n > INT32_MAX)
@@ -213,6 +235,7 @@ tq_status tq_integerise_normalize(tq_integerise *t, bool centred)
                               TQ_INT("fraction", FRACTION), TQ_INT("centred", centred),
                               TQ_INT("zero_point", centred ? 0 : s.zero_point) };
     tq_value *codes = x->codes;
+    TQ_TRY(with_rows(t, n, &codes));
     TQ_TRY(tq_int_emit(t, "NormalizeInteger", &codes, 1, attrs, TQ_COUNT(attrs), &codes));
     return state(t, x, n, codes);
 }

@@ -262,7 +262,7 @@ TEST(scales_too_far_apart_are_refused)
     integers_check_refused(
         "input a: f32[?,8]\n input b: f32[?,8]\n" FQ("p", "a", "0.02", "0", "-128") FQ(
             "q", "b", "20000000", "0", "-128") "s = Add(p, q)\n" FQ("y", "s", "0.03", "0", "-128"),
-        "node 's' (Add): cannot integerise 's' (Add)");
+        "editor 'integerise': cannot integerise 's' (Add): operands have scales");
 }
 
 TEST(a_tree_of_additions_has_no_requantisation_inside)
@@ -362,14 +362,11 @@ TEST(a_bound_on_the_grid_is_one_of_codes)
 TEST(a_bound_off_the_grid_is_refused)
 {
     integers_check_refused(
-        X W "c = Conv(q, w)\n" FQ("p", "c", "0.03",
-                                  "9", "-128") "const hi: f32[] = 1.2345\n r = Clip(p, , "
-                                               "hi)\n" WEIGHT("v", "f32[2,4,1,1]", "2",
-                                                              "{0.01, 0.02}",
-                                                              "0") "d = Conv(r, v)\n" FQ("y", "d",
-                                                                                         "0.05",
-                                                                                         "0",
-                                                                                         "-128"),
+        X W "c = Conv(q, w)\n" FQ(
+            "p", "c", "0.03", "9",
+            "-128") "const hi: f32[] = 1.2345\n r = Clip(p, , "
+                    "hi)\n" WEIGHT("v", "f32[2,4,1,1]", "2", "{0.01, 0.02}",
+                                   "0") "d = Conv(r, v)\n" FQ("y", "d", "0.05", "0", "-128"),
         "is not requantised yet");
 }
 
@@ -409,6 +406,26 @@ TEST(a_squeeze_and_excite_block_works)
                 "-128") "s = HardSigmoid(cq)\n" FQ("sq", "s", "0.00392", "0",
                                                    "0") "m = Mul(q, sq)\n" FQ("y", "m", "0.01", "0",
                                                                               "-128"));
+}
+
+TEST(normalised_rows_have_the_size_of_their_scale)
+{
+    static const char *const sizes[] = { "?", "3" };
+    for (int i = 0; i < TQ_COUNT(sizes); i++) {
+        char text[600];
+        snprintf(text, sizeof text,
+                 "input x: f32[?,2,%s]\n" FQ(
+                     "q", "x", "0.02", "3",
+                     "-128") "const s: f32[3] = {1, 0.5, 2} const b: f32[3] = {0, 1, -1}\n"
+                             "n = LayerNormalization(q, s, b)\n" FQ("y", "n", "0.03", "0", "-128"),
+                 sizes[i]);
+        integers_check_agrees(text);
+    }
+    integers_check_refused("input x: f32[?,2,?]\n" FQ("q", "x", "0.02", "3",
+                                                      "-128") "const s: f32[1] = 1.0\n"
+                                                              "n = LayerNormalization(q, s)\n" FQ(
+                                                                  "y", "n", "0.03", "0", "-128"),
+                           "only one last axis of known size has an integer form");
 }
 
 TEST(constant_factors_go_into_the_scale)

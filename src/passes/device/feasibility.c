@@ -78,18 +78,9 @@ static bool is_border(const judge *j, const tq_node *node)
     return j->dry.fake && touches_float(node) && !tq_node_meta(node, "float.why");
 }
 
-/* Why it is left float, without its name, which stands beside the reason. */
-static const char *float_reason(const judge *j, const tq_node *node)
-{
-    const char *why = tq_node_meta(node, "float.why");
-    const char *named = tq_arena_printf(
-        j->arena, "cannot integerise '%s' (%s): ", tq_node_name(node), tq_node_op_name(node));
-    return why && strncmp(why, named, strlen(named)) == 0 ? why + strlen(named) : why;
-}
-
 static void judge_node(judge *j, const tq_node *node)
 {
-    const char *why = float_reason(j, node);
+    const char *why = tq_node_meta(node, "float.why");
     if (is_border(j, node))
         return;
     tq_status status = why ? NULL : tq_backend_check_node(j->backend, node);

@@ -124,8 +124,7 @@ tq_status tq_int_refuse(tq_integerise *t, const char *format, ...)
     va_start(args, format);
     const char *why = tq_arena_vprintf(t->arena, format, args);
     va_end(args);
-    return tq_fail(TQ_ERR_UNSUPPORTED, "cannot integerise '%s' (%s): %s", tq_node_name(t->node),
-                   tq_node_op_name(t->node), why);
+    return tq_fail(TQ_ERR_UNSUPPORTED, "%s", why);
 }
 
 tq_dtype tq_true_dtype(int64_t lo, int64_t hi)
