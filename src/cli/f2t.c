@@ -95,9 +95,9 @@ static tq_status print_summary(tq_cli *cli, const tq_graph *graph)
         while (bits < 63 &&
                (rows[i].inner_lo < -(INT64_C(1) << bits) || rows[i].inner_hi >= INT64_C(1) << bits))
             bits++;
-    tq_print("%d integer nodes for backend %s, %s; the widest number inside takes %d bits\n", n,
-             tq_graph_meta(graph, "backend"), proven ? "proven not to overflow" : "not proven",
-             bits + 1);
+    tq_print("%d integer node%s for backend %s, %s; the widest number inside takes %d bit%s\n", n,
+             n == 1 ? "" : "s", tq_graph_meta(graph, "backend"),
+             proven ? "proven not to overflow" : "not proven", bits + 1, bits ? "s" : "");
     return TQ_OK;
 }
 

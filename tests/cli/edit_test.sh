@@ -45,7 +45,7 @@ says "nothing to do"
 
 # cutting
 expect 0 extract net.onnx stage1.conv1..stage1.relu2 -o part.onnx
-prints "7 of 29 nodes, 1 inputs, 1 outputs"
+prints "7 of 29 nodes, 1 input, 1 output"
 expect 1 extract net.onnx stage2.conv1..conv1 -o none.onnx
 says "'conv1' does not depend"
 expect 2 extract net.onnx conv1 -o none.onnx

@@ -51,6 +51,7 @@ prints "3 parts, 192 bytes cross between devices"
 compose mixed part0_cpu.onnx part1_dory.onnx part2_cpu.onnx
 expect 0 verify mixed/part1_dory.onnx
 expect 0 export mixed/part1_dory.onnx --backend dory -o exported
+prints "wrote exported: what dory takes"
 exists exported/input.txt
 
 expect 1 partition net.onnx --backend dory --device-ops Nosuch -o none

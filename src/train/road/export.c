@@ -113,13 +113,18 @@ static tq_status check(const tq_graph *graph, const tq_backend *backend)
 static tq_status write_files(const tq_graph *graph, const tq_backend *backend,
                              const tq_export_request *request, tq_arena *arena)
 {
-    if (backend->export_files)
-        return backend->export_files(graph, request);
-    TQ_TRY(tq_folder_create(request->folder));
-    const char *path = tq_arena_printf(arena, "%s/%s.onnx", request->folder, request->name);
-    TQ_TRY(tq_onnx_export(graph, path, 0));
+    const char *wrote =
+        tq_arena_printf(arena, "wrote %s: what %s takes", request->folder, backend->entry.name);
+    if (backend->export_files) {
+        TQ_TRY(backend->export_files(graph, request));
+    } else {
+        TQ_TRY(tq_folder_create(request->folder));
+        const char *path = tq_arena_printf(arena, "%s/%s.onnx", request->folder, request->name);
+        TQ_TRY(tq_onnx_export(graph, path, 0));
+        wrote = tq_arena_printf(arena, "wrote %s", path);
+    }
     if (request->log)
-        request->log(request->context, tq_arena_printf(arena, "wrote %s", path));
+        request->log(request->context, wrote);
     return TQ_OK;
 }
 
