@@ -8,7 +8,7 @@
 extern "C" {
 #endif
 
-/** Imports an ONNX file. What others quantised becomes ours: an integer network spelt in floats (QuantLib, NEMO, Deeploy) gets
+/** Imports an ONNX or TensorFlow Lite file, or the text of tq_graph_print with all its constants. What others quantised becomes ours: an integer network spelt in floats (QuantLib, NEMO, Deeploy) gets
  *  integers to compute with; networks in QDQ, QOperator or QONNX form become fake-quantised, on reals at inputs and outputs.
  *  `dialect`: NULL finds out, "onnx" takes the file as it is, "nemo", "quantlib", "deeploy", "qdq", "qoperator", "qonnx" force one.
  *  The caller destroys the graph. Fails as tq_onnx_import does; TQ_ERR_VALUE for an unknown dialect. */

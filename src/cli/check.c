@@ -27,7 +27,7 @@ static tq_status run(tq_cli *cli)
     const char *model = NULL, *backend = NULL, *recipe_name = NULL, *dialect = NULL;
     bool json = false;
     const tq_option options[] = {
-        TQ_ARG("MODEL", &model, "an ONNX file of any stage"),
+        TQ_ARG("MODEL", &model, "a network of any stage: .onnx, .tflite or text"),
         TQ_OPT_REQUIRED(0, "backend", "NAME", &backend, "target ('truq list backends')"),
         TQ_OPT_STRING('r', "recipe", "R", &recipe_name,
                       "how a float network would be quantised; default: pact8"),

@@ -19,7 +19,7 @@ static tq_status run(tq_cli *cli)
 {
     const char *model = NULL, *part = NULL, *out = NULL, *dialect = NULL;
     const tq_option options[] = {
-        TQ_ARG("MODEL", &model, "an ONNX file of any stage"),
+        TQ_ARG("MODEL", &model, "a network of any stage: .onnx, .tflite or text"),
         TQ_ARG("A..B", &part,
                "names of nodes or values, several with commas; an empty side: the "
                "network's own inputs, outputs"),

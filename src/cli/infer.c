@@ -283,7 +283,7 @@ static tq_status run(tq_cli *cli)
     const char *model = NULL, *in = NULL, *out = NULL, *tensors = NULL, *dialect = NULL;
     int64_t n_threads = 0;
     const tq_option options[] = {
-        TQ_ARG("MODEL", &model, "an ONNX file of any stage"),
+        TQ_ARG("MODEL", &model, "a network of any stage: .onnx, .tflite or text"),
         TQ_OPT_REQUIRED('i', "in", "IN.npz", &in,
                         "arrays named as the inputs, or the k-th for the k-th"),
         TQ_OPT_REQUIRED('o', "out", "OUT.npz", &out, "where to write the outputs"),

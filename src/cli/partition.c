@@ -120,7 +120,7 @@ static tq_status run(tq_cli *cli)
     const char *model = NULL, *recipe = NULL, *dialect = NULL;
     partition p = { .cli = cli };
     const tq_option options[] = {
-        TQ_ARG("MODEL", &model, "an ONNX file of any stage"),
+        TQ_ARG("MODEL", &model, "a network of any stage: .onnx, .tflite or text"),
         TQ_OPT_REQUIRED(0, "backend", "NAME", &p.backend, "target ('truq list backends')"),
         TQ_OPT_STRING(0, "device-ops", "OP,..", &p.ops,
                       "only these operators may go to the target, such as Conv,Relu"),

@@ -54,6 +54,16 @@ says "a part is written A..B"
 # text and C
 expect 0 codegen net.onnx
 prints 'relu1 = Relu(bn1)'
+expect 0 codegen net.onnx -o net.txt
+expect 0 diff net.onnx net.txt
+prints "no difference in structure"
+expect 0 codegen net.onnx --elements 16 -o short.txt
+grep -q ' = crc32:' short.txt || fail "no long constant is elided"
+expect 1 show short.txt
+says "constants are elided to checksums"
+printf 'graph "g" {\n  y = Relu(x)\n}\n' >wrong.txt
+expect 1 show wrong.txt
+says "'wrong.txt': line 2"
 expect 0 codegen net.onnx --lang c -o net.c
 exists net.c
 exists net.safetensors
