@@ -132,8 +132,8 @@ typedef struct tq_option {
 #define TQ_OPT_OUT(target_, value_, help_) TQ_OPT_REQUIRED('o', "output", value_, (target_), help_)
 #define TQ_OPT_DIALECT(target_)                                                                    \
     TQ_OPT_STRING(0, "dialect", "NAME", (target_),                                                 \
-                  "how an integer network of others is spelt: nemo, quantlib, deeploy, onnx "      \
-                  "(as it stands); default: found out")
+                  "whose quantised network it is: qdq, qoperator, qonnx, tflite, quantlib, nemo, " \
+                  "deeploy; onnx: as it stands; default: found out")
 
 /** Reads argv into the targets; options may stand before, between and after arguments, "--" ends
  *  them. TQ_ERR_USAGE says what is wrong. Answers --help: then cli->helped is set and the (empty)

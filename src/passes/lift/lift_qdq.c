@@ -231,6 +231,7 @@ static tq_status quantize(lift *l, coded *item)
                                   is_input ? tq_graph_first(l->graph) : node };
     if (is_input) {
         tq_type type = *tq_value_type(item->source);
+        tq_value_set_meta(item->source, "import.codes", tq_dtype_name(type.dtype));
         type.dtype = TQ_F32;
         tq_value_set_type(item->source, &type);
     }
