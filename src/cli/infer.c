@@ -106,7 +106,8 @@ static tq_status take_input(inference *f, int k)
         return tq_fail(TQ_ERR_SHAPE, "array '%s' is %s, input '%s' is %s", array_name,
                        tq_type_text(&array->type).s, tq_value_name(input), tq_type_text(wanted).s);
     const char *codes = tq_value_meta(input, "import.codes");
-    if (codes && strcmp(codes, tq_dtype_name(array->type.dtype)) == 0)
+    if (codes && tq_dtype_is_float(wanted->dtype) &&
+        strcmp(codes, tq_dtype_name(array->type.dtype)) == 0)
         return tq_fail(TQ_ERR_TYPE,
                        "array '%s' is %s: codes; imported, input '%s' takes the reals they stand "
                        "for, (code - zero point) * scale",

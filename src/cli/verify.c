@@ -1,16 +1,21 @@
 /* truq verify: integers only, and nothing can overflow. */
 #include "cli.h"
 
+#include <string.h>
+
 /** The first node that has no place in a true-quantised network. */
 static tq_status check_integers(const tq_graph *graph)
 {
+    const char *stage = tq_graph_meta(graph, "stage");
+    const char *hint = stage && strcmp(stage, "partial") == 0
+                           ? "'truq partition' makes files of its integer parts"
+                           : "'truq f2t' makes one";
     for (const tq_node *node = tq_graph_first(graph); node; node = tq_node_next(node)) {
         const tq_dtype dtype = tq_value_type(tq_node_output(node, 0))->dtype;
         if (tq_node_is(node, "Div") || tq_dtype_is_float(dtype))
             return tq_fail(TQ_ERR_CHECK,
-                           "not a true-quantised network: node '%s' is a %s of %s; 'truq f2t' "
-                           "makes one",
-                           tq_node_name(node), tq_node_op_name(node), tq_dtype_name(dtype));
+                           "not a true-quantised network: node '%s' is a %s of %s; %s",
+                           tq_node_name(node), tq_node_op_name(node), tq_dtype_name(dtype), hint);
     }
     return tq_graph_verify(graph);
 }

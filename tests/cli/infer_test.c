@@ -136,6 +136,9 @@ TEST(codes_are_no_reals)
     tq_tensor reals[] = { doubles(TQ_F32, 2, one_by_two, (double[]){ 0.5, 1 }) };
     CHECK_EQ(infer(1, (const char *const[]){ "x" }, reals, ""), 0);
     CHECK_NEAR(result("y", 1), 1.0, 0.0);
+    save_model("input x: u8[?,2] y = Identity(x) meta value x \"import.codes\" = \"u8\"");
+    tq_tensor again[] = { doubles(TQ_U8, 2, one_by_two, (double[]){ 4, 5 }) }; /* integerised */
+    CHECK_EQ(infer(1, (const char *const[]){ "x" }, again, ""), 0);
 }
 
 TEST(inner_values_come_on_request)

@@ -46,6 +46,8 @@ expect 0 f2t fake/part0_dory.onnx --backend dory -o part.onnx
 expect 0 verify part.onnx
 
 expect 0 f2t whole.onnx --partial --backend dory -o mixed.onnx
+expect 1 verify mixed.onnx
+says "'truq partition' makes files of its integer parts"
 expect 0 partition mixed.onnx --backend dory -o mixed
 prints "3 parts, 192 bytes cross between devices"
 compose mixed part0_cpu.onnx part1_dory.onnx part2_cpu.onnx
