@@ -27,15 +27,12 @@ static tq_status add_node_0(tq_graph *graph, tq_value **v)
         { .name = "kernel_shape", .kind = TQ_ATTR_INTS, .n = 2, .ints = (const int64_t[]){ 1, 1 } },
         { .name = "auto_pad", .kind = TQ_ATTR_STRING, .s = "NOTSET" },
     };
-    const tq_node_spec spec = { .op = "Conv",
-                                .domain = "",
-                                .name = "conv \"1\"",
-                                .n_inputs = 2,
-                                .inputs = inputs,
-                                .n_outputs = 1,
-                                .output_names = outputs,
-                                .n_attrs = 2,
-                                .attrs = attrs };
+    const tq_node_spec spec = {
+        .op = "Conv", .domain = "", .name = "conv \"1\"",
+        .n_inputs = 2, .inputs = inputs,
+        .n_outputs = 1, .output_names = outputs,
+        .n_attrs = 2, .attrs = attrs
+    };
     TQ_TRY(tq_graph_add_node(graph, &spec, &node));
     v[5] = tq_node_output(node, 0);
     return TQ_OK;
@@ -46,13 +43,11 @@ static tq_status add_node_1(tq_graph *graph, tq_value **v)
     tq_node *node;
     tq_value *const inputs[] = { v[5], NULL, v[2] };
     const char *const outputs[] = { "k" };
-    const tq_node_spec spec = { .op = "Clip",
-                                .domain = "",
-                                .name = "k",
-                                .n_inputs = 3,
-                                .inputs = inputs,
-                                .n_outputs = 1,
-                                .output_names = outputs };
+    const tq_node_spec spec = {
+        .op = "Clip", .domain = "", .name = "k",
+        .n_inputs = 3, .inputs = inputs,
+        .n_outputs = 1, .output_names = outputs
+    };
     TQ_TRY(tq_graph_add_node(graph, &spec, &node));
     v[6] = tq_node_output(node, 0);
     return TQ_OK;
@@ -66,15 +61,12 @@ static tq_status add_node_2(tq_graph *graph, tq_value **v)
     const tq_attr attrs[] = {
         { .name = "alpha", .kind = TQ_ATTR_FLOAT, .f = 0.100000001f },
     };
-    const tq_node_spec spec = { .op = "LeakyRelu",
-                                .domain = "",
-                                .name = "l",
-                                .n_inputs = 1,
-                                .inputs = inputs,
-                                .n_outputs = 1,
-                                .output_names = outputs,
-                                .n_attrs = 1,
-                                .attrs = attrs };
+    const tq_node_spec spec = {
+        .op = "LeakyRelu", .domain = "", .name = "l",
+        .n_inputs = 1, .inputs = inputs,
+        .n_outputs = 1, .output_names = outputs,
+        .n_attrs = 1, .attrs = attrs
+    };
     TQ_TRY(tq_graph_add_node(graph, &spec, &node));
     v[7] = tq_node_output(node, 0);
     tq_node_set_meta(node, "scope", "block.0");
@@ -89,15 +81,12 @@ static tq_status add_node_3(tq_graph *graph, tq_value **v)
     const tq_attr attrs[] = {
         { .name = "axis", .kind = TQ_ATTR_INT, .i = 1 },
     };
-    const tq_node_spec spec = { .op = "Split",
-                                .domain = "",
-                                .name = "a",
-                                .n_inputs = 2,
-                                .inputs = inputs,
-                                .n_outputs = 2,
-                                .output_names = outputs,
-                                .n_attrs = 1,
-                                .attrs = attrs };
+    const tq_node_spec spec = {
+        .op = "Split", .domain = "", .name = "a",
+        .n_inputs = 2, .inputs = inputs,
+        .n_outputs = 2, .output_names = outputs,
+        .n_attrs = 1, .attrs = attrs
+    };
     TQ_TRY(tq_graph_add_node(graph, &spec, &node));
     v[8] = tq_node_output(node, 0);
     v[9] = tq_node_output(node, 1);
@@ -112,17 +101,13 @@ static tq_status add_node_4(tq_graph *graph, tq_value **v)
         0, 0, 0, 63, 0, 0, 64, 192,
     };
     const tq_attr attrs[] = {
-        { .name = "value",
-          .kind = TQ_ATTR_TENSOR,
-          .tensor = { .type = { TQ_F32, 1, { 2 } }, .data = (void *)(uintptr_t)data0 } },
+        { .name = "value", .kind = TQ_ATTR_TENSOR, .tensor = { .type = { TQ_F32, 1, { 2 } }, .data = (void *)(uintptr_t)data0 } },
     };
-    const tq_node_spec spec = { .op = "Constant",
-                                .domain = "",
-                                .name = "t",
-                                .n_outputs = 1,
-                                .output_names = outputs,
-                                .n_attrs = 1,
-                                .attrs = attrs };
+    const tq_node_spec spec = {
+        .op = "Constant", .domain = "", .name = "t",
+        .n_outputs = 1, .output_names = outputs,
+        .n_attrs = 1, .attrs = attrs
+    };
     TQ_TRY(tq_graph_add_node(graph, &spec, &node));
     v[10] = tq_node_output(node, 0);
     return TQ_OK;
@@ -133,13 +118,11 @@ static tq_status add_node_5(tq_graph *graph, tq_value **v)
     tq_node *node;
     tq_value *const inputs[] = { v[8], v[9] };
     const char *const outputs[] = { "s" };
-    const tq_node_spec spec = { .op = "Mul",
-                                .domain = "",
-                                .name = "s",
-                                .n_inputs = 2,
-                                .inputs = inputs,
-                                .n_outputs = 1,
-                                .output_names = outputs };
+    const tq_node_spec spec = {
+        .op = "Mul", .domain = "", .name = "s",
+        .n_inputs = 2, .inputs = inputs,
+        .n_outputs = 1, .output_names = outputs
+    };
     TQ_TRY(tq_graph_add_node(graph, &spec, &node));
     v[11] = tq_node_output(node, 0);
     return TQ_OK;
@@ -153,15 +136,12 @@ static tq_status add_node_6(tq_graph *graph, tq_value **v)
     const tq_attr attrs[] = {
         { .name = "to", .kind = TQ_ATTR_INT, .i = 1 },
     };
-    const tq_node_spec spec = { .op = "Cast",
-                                .domain = "",
-                                .name = "g",
-                                .n_inputs = 1,
-                                .inputs = inputs,
-                                .n_outputs = 1,
-                                .output_names = outputs,
-                                .n_attrs = 1,
-                                .attrs = attrs };
+    const tq_node_spec spec = {
+        .op = "Cast", .domain = "", .name = "g",
+        .n_inputs = 1, .inputs = inputs,
+        .n_outputs = 1, .output_names = outputs,
+        .n_attrs = 1, .attrs = attrs
+    };
     TQ_TRY(tq_graph_add_node(graph, &spec, &node));
     v[12] = tq_node_output(node, 0);
     return TQ_OK;
@@ -172,13 +152,11 @@ static tq_status add_node_7(tq_graph *graph, tq_value **v)
     tq_node *node;
     tq_value *const inputs[] = { v[10], v[12] };
     const char *const outputs[] = { "u" };
-    const tq_node_spec spec = { .op = "Add",
-                                .domain = "",
-                                .name = "u",
-                                .n_inputs = 2,
-                                .inputs = inputs,
-                                .n_outputs = 1,
-                                .output_names = outputs };
+    const tq_node_spec spec = {
+        .op = "Add", .domain = "", .name = "u",
+        .n_inputs = 2, .inputs = inputs,
+        .n_outputs = 1, .output_names = outputs
+    };
     TQ_TRY(tq_graph_add_node(graph, &spec, &node));
     v[13] = tq_node_output(node, 0);
     return TQ_OK;
@@ -208,8 +186,10 @@ static tq_status fill(tq_graph *graph, const weights *w)
     return TQ_OK;
 }
 
-tq_status build_net(const tq_registry *registry, const char *weights_path, tq_graph **out_graph);
-tq_status build_net(const tq_registry *registry, const char *weights_path, tq_graph **out_graph)
+tq_status build_net(const tq_registry *registry, const char *weights_path,
+    tq_graph **out_graph);
+tq_status build_net(const tq_registry *registry, const char *weights_path,
+    tq_graph **out_graph)
 {
     tq_arena *arena = tq_arena_create();
     weights w = { 0 };

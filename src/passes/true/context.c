@@ -165,3 +165,9 @@ tq_status tq_true_grid(const tq_node *fake, int64_t c, tq_grid *out_grid)
     tq_quantizer_grid(quantizer, &range, rounding, params, out_grid);
     return TQ_OK;
 }
+
+tq_status tq_true_wrap(const tq_integerise *t, tq_status status)
+{
+    return tq_wrap(status, "cannot integerise '%s' (%s)", tq_node_name(t->node),
+                   tq_node_op_name(t->node));
+}

@@ -147,9 +147,7 @@ static tq_status walk(tq_integerise *t)
         nodes[k++] = node;
     for (k = 0; k < n; k++) {
         t->node = nodes[k];
-        TQ_TRY(tq_wrap(partial ? integerise_or_keep(t) : integerise_node(t),
-                       "cannot integerise '%s' (%s)", tq_node_name(t->node),
-                       tq_node_op_name(t->node)));
+        TQ_TRY(tq_true_wrap(t, partial ? integerise_or_keep(t) : integerise_node(t)));
     }
     return partial ? tq_true_real_outputs(t) : tq_true_outputs(t);
 }

@@ -62,6 +62,8 @@ tq_status tq_true_real_outputs(tq_integerise *t);
 
 /* The grid of a FakeQuantize node for channel c; TQ_ERR_STATE if it was never observed. */
 tq_status tq_true_grid(const tq_node *fake, int64_t c, tq_grid *out_grid);
+/* "cannot integerise 'node' (Op): " before a refusal, of the node at hand. */
+tq_status tq_true_wrap(const tq_integerise *t, tq_status status);
 /* Smallest of u8, i8, u16, i16, i32 that holds [lo, hi]. */
 tq_dtype tq_true_dtype(int64_t lo, int64_t hi);
 /* Writes "quant.*" metadata of a value that stands for reals on one scale. */
