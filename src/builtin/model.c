@@ -70,7 +70,9 @@ tq_status tq_model_load(const tq_registry *registry, const char *path, const cha
     TQ_TRY(import(registry, path, &graph));
     if (dialect)
         tq_graph_set_meta(graph, "dialect", dialect);
-    const tq_status status = tq_pipeline_run(registry, "lift", &graph, NULL);
+    tq_status status = tq_graph_verify(graph);
+    if (!status)
+        status = tq_pipeline_run(registry, "lift", &graph, NULL);
     if (status) {
         tq_graph_destroy(graph);
         return tq_wrap(status, "cannot load '%s'", path);

@@ -71,6 +71,9 @@ if command -v cc >/dev/null; then
     include=$(cd "$(dirname "$0")/../../include" 2>/dev/null && pwd) && \
         { cc -std=c17 -Wall -Wextra -fsyntax-only -I "$include" net.c >out 2>err || fail "net.c does not compile"; }
 fi
+printf 'graph "g" {\n  input x: f32[2]\n  y = Relu(x)\n  output y\n  meta "stage" = "true"\n}\n' >wrong.txt
+expect 1 show wrong.txt
+says "cannot load 'wrong.txt': node 'y' (Relu): input 'x' is f32[2] in a true-quantised network"
 expect 2 codegen net.onnx --lang cobol
 says "--lang takes text or c"
 
