@@ -2,7 +2,6 @@
  * opcode makes at most one value of bounded size, so memory is linear in the bytes read. */
 #include "pickle_internal.h"
 
-#include <math.h>
 #include <string.h>
 
 enum { MAX_TEXT = 1 << 20 };
@@ -17,32 +16,6 @@ typedef struct machine {
     const tq_pickle **memo;
     size_t memo_capacity, n_memo;
 } machine;
-
-/* What a pickle may name. */
-enum { ORDERED_DICT, REBUILD_TENSOR, REBUILD_PARAMETER, SIZE, STORAGE_CLASS, HARMLESS };
-
-static const struct {
-    const char *module, *name;
-    int id;
-    tq_dtype dtype;
-} known[] = {
-    { "collections", "OrderedDict", ORDERED_DICT, TQ_NONE },
-    { "torch._utils", "_rebuild_tensor_v2", REBUILD_TENSOR, TQ_NONE },
-    { "torch._utils", "_rebuild_tensor", REBUILD_TENSOR, TQ_NONE },
-    { "torch._utils", "_rebuild_parameter", REBUILD_PARAMETER, TQ_NONE },
-    { "torch._utils", "_rebuild_parameter_with_state", REBUILD_PARAMETER, TQ_NONE },
-    { "torch", "Size", SIZE, TQ_NONE },
-    { "torch", "FloatStorage", STORAGE_CLASS, TQ_F32 },
-    { "torch", "DoubleStorage", STORAGE_CLASS, TQ_F64 },
-    { "torch", "HalfStorage", STORAGE_CLASS, TQ_F16 },
-    { "torch", "BFloat16Storage", STORAGE_CLASS, TQ_BF16 },
-    { "torch", "LongStorage", STORAGE_CLASS, TQ_I64 },
-    { "torch", "IntStorage", STORAGE_CLASS, TQ_I32 },
-    { "torch", "ShortStorage", STORAGE_CLASS, TQ_I16 },
-    { "torch", "CharStorage", STORAGE_CLASS, TQ_I8 },
-    { "torch", "ByteStorage", STORAGE_CLASS, TQ_U8 },
-    { "torch", "BoolStorage", STORAGE_CLASS, TQ_BOOL },
-};
 
 static tq_status damaged(const machine *m, const char *what)
 {
@@ -276,21 +249,14 @@ static tq_status marked_tuple(machine *m)
 
 static tq_status push_global(machine *m, const char *module, const char *name)
 {
-    for (int i = 0; i < TQ_COUNT(known); i++)
-        if (strcmp(module, known[i].module) == 0 && strcmp(name, known[i].name) == 0) {
-            tq_pickle *value = push(m, TQ_PICKLE_GLOBAL);
-            value->i = known[i].id;
-            value->dtype = known[i].dtype;
-            return TQ_OK;
-        }
-    if (tq_pickle_is_harmless(module, name)) {
-        push(m, TQ_PICKLE_GLOBAL)->i = HARMLESS;
-        return TQ_OK;
-    }
-    return tq_fail(TQ_ERR_UNSUPPORTED,
-                   "it asks for '%.100s.%.100s', which no dictionary of tensors needs; save the "
-                   "state_dict alone",
-                   module, name);
+    tq_pickle value = { .kind = TQ_PICKLE_GLOBAL };
+    if (!tq_pickle_find_name(module, name, &value.i, &value.dtype))
+        return tq_fail(TQ_ERR_UNSUPPORTED,
+                       "it asks for '%.100s.%.100s', which no dictionary of tensors needs; save "
+                       "the state_dict alone",
+                       module, name);
+    *push(m, TQ_PICKLE_GLOBAL) = value;
+    return TQ_OK;
 }
 
 static tq_status global(machine *m)
@@ -319,7 +285,7 @@ static tq_status persistent(machine *m)
     if (id->kind != TQ_PICKLE_SEQUENCE || id->n < 5 || id->n > 6 ||
         (id->n == 6 && id->items[5]->kind != TQ_PICKLE_NONE) ||
         id->items[0]->kind != TQ_PICKLE_TEXT || strcmp(id->items[0]->text, "storage") != 0 ||
-        id->items[1]->kind != TQ_PICKLE_GLOBAL || id->items[1]->i != STORAGE_CLASS ||
+        id->items[1]->kind != TQ_PICKLE_GLOBAL || id->items[1]->i != TQ_PICKLE_STORAGE_CLASS ||
         id->items[2]->kind != TQ_PICKLE_TEXT || id->items[4]->kind != TQ_PICKLE_INT ||
         id->items[4]->i < 0)
         return damaged(m, "something else than a storage is kept outside");
@@ -388,19 +354,19 @@ static tq_status reduce(machine *m)
     if (function->kind != TQ_PICKLE_GLOBAL || args->kind != TQ_PICKLE_SEQUENCE)
         return damaged(m, "a call of something that has no name");
     switch (function->i) {
-    case ORDERED_DICT:
+    case TQ_PICKLE_ORDERED_DICT:
         return ordered_dict(m, args);
-    case REBUILD_TENSOR:
+    case TQ_PICKLE_REBUILD_TENSOR:
         return rebuild_tensor(m, args);
-    case REBUILD_PARAMETER:
+    case TQ_PICKLE_REBUILD_PARAMETER:
         if (args->n < 1 || args->items[0]->kind != TQ_PICKLE_TENSOR)
             return damaged(m, "a parameter without a tensor");
         push_value(m, args->items[0]);
         return TQ_OK;
-    case SIZE:
+    case TQ_PICKLE_SIZE:
         push_value(m, args->n == 1 ? args->items[0] : args);
         return TQ_OK;
-    case HARMLESS:
+    case TQ_PICKLE_HARMLESS:
         push(m, TQ_PICKLE_OPAQUE);
         return TQ_OK;
     default:
@@ -414,9 +380,10 @@ static tq_status new_object(machine *m)
     const tq_pickle *args, *class;
     TQ_TRY(pop(m, &args));
     TQ_TRY(pop(m, &class));
-    if (class->kind != TQ_PICKLE_GLOBAL || (class->i != HARMLESS && class->i != ORDERED_DICT))
+    if (class->kind != TQ_PICKLE_GLOBAL ||
+        (class->i != TQ_PICKLE_HARMLESS && class->i != TQ_PICKLE_ORDERED_DICT))
         return damaged(m, "an object of something else than a class");
-    push(m, class->i == HARMLESS ? TQ_PICKLE_OPAQUE : TQ_PICKLE_DICT);
+    push(m, class->i == TQ_PICKLE_HARMLESS ? TQ_PICKLE_OPAQUE : TQ_PICKLE_DICT);
     return TQ_OK;
 }
 

@@ -51,8 +51,19 @@ typedef struct tq_pickles {
  * (TQ_ERR_UNSUPPORTED); damage is TQ_ERR_FORMAT. */
 tq_status tq_pickle_read(tq_pickles *pickles, const tq_pickle **out_value);
 
-/* Is this the name of a class that training scripts keep beside weights (counters, paths, numbers
- * of NumPy), whose content nobody needs? */
-bool tq_pickle_is_harmless(const char *module, const char *name);
+/* What a name means. HARMLESS: a class that training scripts keep beside weights (counters, paths,
+ * numbers of NumPy), whose content nobody needs. */
+typedef enum tq_pickle_name {
+    TQ_PICKLE_ORDERED_DICT,
+    TQ_PICKLE_REBUILD_TENSOR,
+    TQ_PICKLE_REBUILD_PARAMETER,
+    TQ_PICKLE_SIZE,
+    TQ_PICKLE_STORAGE_CLASS,
+    TQ_PICKLE_HARMLESS
+} tq_pickle_name;
+
+/* False: a name that nobody needs for weights. `out_dtype`: of a class of storages. */
+bool tq_pickle_find_name(const char *module, const char *name, int64_t *out_id,
+                         tq_dtype *out_dtype);
 
 #endif
