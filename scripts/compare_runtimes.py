@@ -4,10 +4,12 @@
     scripts/compare_runtimes.py onnxruntime net.onnx --images train.tar --test test.tar      # needs onnx, onnxruntime, Pillow
     scripts/compare_runtimes.py tflite                                                       # needs tensorflow
     scripts/compare_runtimes.py brevitas                                                     # needs brevitas, onnx
+    scripts/compare_runtimes.py pytorch                                                      # needs torch, torchao, onnxscript
 
 onnxruntime: quantize_static in several ways on the first images of one archive (class/name.jpg); whole networks on images of the other one,
 and each quantised layer alone, on the codes that the runtime gives it. tflite: networks of one layer, converted to full integers, on random
-inputs. brevitas: a small network in several quantisations, exported as QONNX and QCDQ. Everything is written below --work."""
+inputs. brevitas: a small network in several quantisations, exported as QONNX and QCDQ. pytorch: a residual network after quantisation-aware training
+in eager mode, and after PT2E, whose additions stay float until truq quantises them. Everything is written below --work."""
 import argparse
 import contextlib
 import io
@@ -283,9 +285,87 @@ def compare_brevitas():
             print("%-14s %-6s largest difference %.2g of %.2g; %s" % (name, kind, np.abs(fake - y).max(), np.abs(y).max(), verdict))
 
 
+# ---- PyTorch ------------------------------------------------------------------------------------
+
+
+def residual_network(eager):
+    import torch
+    from torch import nn
+
+    class Network(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem, self.stem_bn, self.relu = nn.Conv2d(3, 8, 3, 1, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU()
+            self.body, self.body_bn = nn.Conv2d(8, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16)
+            self.shortcut, self.last, self.pool = nn.Conv2d(8, 16, 1, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(1)
+            self.fc = nn.Linear(16, 10)
+            if eager:
+                self.sum = torch.ao.nn.quantized.FloatFunctional()
+
+        def forward(self, x):
+            x = self.relu(self.stem_bn(self.stem(x)))
+            y, z = self.body_bn(self.body(x)), self.shortcut(x)
+            return self.fc(torch.flatten(self.pool(self.last(self.sum.add(y, z) if eager else y + z)), 1))
+    torch.manual_seed(0)
+    return Network()
+
+
+def eager_qat(engine, x):
+    import torch
+    import torch.ao.quantization as q
+    network = torch.nn.Sequential(q.QuantStub(), residual_network(True), q.DeQuantStub()).train()
+    network.qconfig = q.get_default_qat_qconfig(engine, version=0)
+    q.fuse_modules_qat(network[1], [["stem", "stem_bn", "relu"], ["body", "body_bn"]], inplace=True)
+    q.prepare_qat(network, inplace=True)
+    for _ in range(6):
+        network(torch.randn_like(x))
+    network.eval().apply(q.disable_observer)
+    torch.onnx.export(network, x, "p.onnx", dynamo=False, opset_version=17, input_names=["x"], output_names=["y"])
+    return network
+
+
+def pt2e(x):
+    import torch
+    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+    from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer as x86
+    network = torch.export.export(residual_network(False).eval(), (x,)).module()
+    quantizer = x86.X86InductorQuantizer().set_global(x86.get_default_x86_inductor_quantization_config())
+    network = prepare_pt2e(network, quantizer)
+    for _ in range(6):
+        network(torch.randn_like(x))
+    network = convert_pt2e(network)
+    torch.onnx.export(network, (x,), "p.onnx", dynamo=True, input_names=["x"], output_names=["y"])
+    return network
+
+
+def compare_pytorch():
+    import torch
+    torch.manual_seed(1)
+    x = torch.randn(64, 3, 32, 32)
+    for name, make in (("eager, fbgemm", lambda: eager_qat("fbgemm", x)), ("eager, qnnpack", lambda: eager_qat("qnnpack", x)),
+                       ("PT2E", lambda: pt2e(x))):
+        with torch.no_grad():
+            y = make()(x).numpy()
+        mine, network = infer("p.onnx", {"x": x.numpy()}), "p.onnx"
+        d = np.abs(mine - y)
+        print("%s: %d of %d outputs differ, by %.2g of %.2g at most, same class %.2f %%" %
+              (name, (d > 1e-6).sum(), d.size, d.max(), np.abs(y).max(), 100 * np.mean(mine.argmax(1) == y.argmax(1))))
+        if integers(network)[0] is None:
+            np.savez("data.npz", inputs=x.numpy(), labels=y.argmax(1))
+            for words in (["edit", network, "--editor", "harmonise-adds", "--editor", "interpose-quantizers", "--recipe", "pact8"],
+                          ["calibrate", "more.onnx", "--data", "npz:data.npz", "--partition", "train"]):
+                done, error = truq(*words, "-o", "more.onnx")
+                if done is None:
+                    sys.exit(error)
+            network = "more.onnx"
+            print("    a quantiser at its addition is added")
+        true, error = integers(network)
+        print("   ", truq("verify", true)[0].strip().split("\n")[-1] if true else error)
+
+
 def parse():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("runtime", choices=["onnxruntime", "tflite", "brevitas"])
+    p.add_argument("runtime", choices=["onnxruntime", "tflite", "brevitas", "pytorch"])
     p.add_argument("model", nargs="?", help="onnxruntime: a float network that reads RGB from 0 to 255")
     p.add_argument("--images", help="onnxruntime: archive to calibrate with")
     p.add_argument("--test", help="onnxruntime: archive to compare on")
@@ -305,4 +385,5 @@ if __name__ == "__main__":
     options = parse()
     os.makedirs(options.work, exist_ok=True)
     os.chdir(options.work)
-    {"onnxruntime": compare_onnxruntime, "tflite": compare_tflite, "brevitas": compare_brevitas}[options.runtime]()
+    {"onnxruntime": compare_onnxruntime, "tflite": compare_tflite, "brevitas": compare_brevitas,
+     "pytorch": compare_pytorch}[options.runtime]()
