@@ -131,6 +131,49 @@ TEST(the_codes_of_inputs_must_be_known)
     tq_graph_destroy(graph);
 }
 
+/* What is left may still divide or be real. */
+TEST(stopped_half_way_it_need_not_be_integers_yet)
+{
+    const char *text = "input x: i64[1,2]\n const k: i64[] = {3}\n y = Div(x, k)";
+    tq_range range = { .q_min = 0, .n_levels = 256, .step = 1 };
+    const tq_f2t_options options = {
+        .shift = -1, .n_codes = 1, .code_names = (const char *const[]){ NULL }, .codes = &range
+    };
+    tq_graph *graph = foreign(text, "quantlib");
+    tq_graph_set_meta(graph, "stage", "partial");
+    CHECK_FAILS(tq_f2t_run(&graph, &options, NULL), TQ_ERR_UNSUPPORTED, "node 'y' divides");
+    CHECK_OK(tq_f2t_run(&graph, &options, &(tq_edit){ .stop_after = "narrow-integers" }));
+    CHECK_EQ(check_count(graph, "Div"), 1);
+    CHECK(!tq_graph_meta(graph, "backend"));
+    tq_graph_destroy(graph);
+}
+
+static tq_status mark(tq_graph *graph, const tq_edit *edit)
+{
+    (void)edit;
+    tq_graph_set_meta(graph, "marked", check_count(graph, "ConvInteger") ? "behind" : "before");
+    return TQ_OK;
+}
+
+TEST(custom_editors_of_plug_ins_run_behind_the_conversion)
+{
+    static const tq_editor editor = { .entry = { .name = "mark", .brief = "marks the network" },
+                                      .stage = TQ_EDIT_CUSTOM,
+                                      .run = mark };
+    tq_registry *registry = tq_registry_create();
+    CHECK_OK(tq_builtin_register(registry));
+    tq_registry_set_origin(registry, "marker");
+    CHECK_OK(tq_registry_add(registry, TQ_KIND_EDITOR, &editor.entry));
+    tq_graph *graph;
+    CHECK_OK(tq_graph_parse(registry, quantlib, &graph));
+    tq_graph_set_meta(graph, "dialect", "quantlib");
+    tq_graph_set_meta(graph, "stage", "true");
+    CHECK_OK(convert(&graph, "u8"));
+    CHECK_STR(tq_graph_meta(graph, "marked"), "behind");
+    tq_graph_destroy(graph);
+    tq_registry_destroy(registry);
+}
+
 /* Sums that could leave 64 bits are found, whoever wrote the network. */
 TEST(what_may_overflow_is_refused)
 {
