@@ -23,7 +23,6 @@ TEST(identity_between_input_and_output_stays)
                                         "c = Relu(x)\n output b\n output c");
 }
 
-/* Without it two outputs would have one name. */
 /* One constant of two names would be learned twice over. */
 TEST(identity_of_a_constant_is_another_constant)
 {
@@ -45,6 +44,7 @@ TEST(identity_of_a_constant_is_another_constant)
     }
 }
 
+/* Without it two outputs would have one name. */
 TEST(identity_between_two_outputs_stays)
 {
     edits_check("remove-identity",

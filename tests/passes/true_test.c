@@ -336,8 +336,6 @@ TEST(larger_and_smaller_of_two_compare_codes)
         "operands need one equal scale");
 }
 
-/* A bound waits for the next quantiser, through what keeps the order of codes; what does arithmetic
- * cannot wait. */
 /* An activation behind a quantiser (quantisation-aware training of PyTorch): zero is on the grid.
  */
 TEST(a_bound_on_the_grid_is_one_of_codes)
@@ -370,6 +368,8 @@ TEST(a_bound_off_the_grid_is_refused)
         "is not requantised yet");
 }
 
+/* A bound waits for the next quantiser, through what keeps the order of codes; before
+ * arithmetic it is applied. */
 TEST(a_bound_waits_for_the_next_quantiser)
 {
     const char *relu =
