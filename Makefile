@@ -22,7 +22,7 @@ check: $(BUILD)/CMakeCache.txt
 sanitize: deps
 	@cmake -S . -B build-sanitize -G Ninja -DTRUQ_SANITIZE=ON
 	@ninja -C build-sanitize -j $(JOBS)
-	@scripts/check build-sanitize
+	@LSAN_OPTIONS=suppressions=$(CURDIR)/scripts/leaks.txt:print_suppressions=0 scripts/check build-sanitize
 
 demo: build
 	@scripts/demo $(BUILD)/truq

@@ -135,7 +135,7 @@ typedef struct tq_option {
 #define TQ_OPT_OUT(target_, value_, help_) TQ_OPT_REQUIRED('o', "output", value_, (target_), help_)
 #define TQ_OPT_DIALECT(target_)                                                                    \
     TQ_OPT_STRING(0, "dialect", "NAME", (target_),                                                 \
-                  "how a quantised network of others is spelt: " TQ_DIALECTS                       \
+                  "whose quantised network it is: " TQ_DIALECTS                                    \
                   "; onnx: as it stands; default: found out")
 
 /** Reads argv into the targets; options may stand before, between and after arguments, "--" ends

@@ -59,8 +59,8 @@ TQ_API int tq_value_bits(const tq_value *value);
 
 /* ---- devices -------------------------------------------------------------------------------- */
 
-/* Node metadata "device" is "cpu" or a backend's name: editor assign-devices writes it where it is not set yet. It reads the
- * graph's metadata "device.backend" ("generic" if absent) and "device.ops" (only these operators; all if absent). F2F quantises
+/* Node metadata "device" is "cpu" or a backend's name: editor assign-devices writes it where it is not set yet, and "device.why"
+ * with what the device refuses. It reads the graph's metadata "device.backend" ("generic" if absent) and "device.ops" (only these operators; all if absent). F2F quantises
  * what is on a device alone (quantize-borders where values cross), a partial conversion leaves the cpu's part float. */
 
 /** A convex part of a network: what it computes does not come back to it through others. */
@@ -82,11 +82,12 @@ typedef struct tq_parts {
     int n, n_crossings;
     tq_part *parts;                 /* in an order in which they can run */
     tq_crossing *crossings;
-    int64_t bytes;                  /* between parts, one sample */
+    int64_t bytes, bytes_kept;      /* one sample: between devices; between parts of one device */
 } tq_parts;
 
 /** Cuts a network whose nodes have devices into as few convex parts as a greedy merge finds. Quantisers without a device belong to
- *  the device beside them, other nodes without one to the cpu. */
+ *  the device beside them, other nodes without one to the cpu. What is made of constants alone does not cross: each part that reads
+ *  it has it. */
 TQ_API tq_status tq_parts_find(const tq_graph *graph, tq_arena *arena, tq_parts *out);
 /** One part as a network of its own: inputs and outputs have the names of the values that cross. The caller destroys it. */
 TQ_API tq_status tq_part_extract(const tq_graph *graph, const tq_part *part, tq_graph **out_graph);

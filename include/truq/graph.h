@@ -218,6 +218,8 @@ TQ_API tq_status tq_graph_verify(const tq_graph *graph);
 /** Multiply-accumulates and parameters of one node / all nodes for the types it has (batch as 1). */
 TQ_API int64_t tq_node_macs(const tq_node *node);
 TQ_API int64_t tq_node_n_parameters(const tq_node *node);
+/** Is input i a learnt constant: a float one, or the codes of a weight? */
+TQ_API bool tq_node_input_is_parameter(const tq_node *node, int i);
 
 /** The readable, diffable text form (docs/text-form.md); free() the result. Constants of more than
  *  `max_elements` elements are elided to their CRC-32 (negative: never). NULL when memory is out. */

@@ -52,7 +52,7 @@ TQ_API tq_status tq_int_emit(tq_integerise *t, const char *op, tq_value *const *
 /** A constant of the true graph. */
 TQ_API tq_status tq_int_add_constant(tq_integerise *t, const char *suffix, tq_dtype dtype, int rank, const int64_t *dims,
                                      const int64_t *values, tq_value **out);
-/** "cannot integerise 'node' (Op): ..." */
+/** TQ_ERR_UNSUPPORTED with the reason; the editor puts "cannot integerise 'node' (Op): " before it. */
 TQ_API tq_status tq_int_refuse(tq_integerise *t, const char *format, ...) TQ_PRINTF(2, 3);
 
 /* Rules that many operators share. */

@@ -15,6 +15,10 @@ typedef struct tq_arena tq_arena;
 TQ_API tq_arena *tq_arena_create(void);
 TQ_API void tq_arena_destroy(tq_arena *arena);
 
+/** An arena for the call at hand, which destroys it before it returns, in the same thread; when memory runs out in between,
+ *  the tq_guard around the call does. */
+TQ_API tq_arena *tq_scratch_create(void);
+
 /** `size` zeroed bytes, aligned for any type. Never NULL: exhaustion unwinds to tq_guard. */
 TQ_API void *tq_arena_alloc(tq_arena *arena, size_t size);
 

@@ -32,11 +32,15 @@ typedef struct tq_f2t_options {
     const char *const *editors;
     bool partial;                           /* what has no integer form stays float (see tq_true_options): a network of reals outside,
                                                of integers inside */
+    int n_codes;                            /* of an integer network of others: what its inputs hold */
+    const char *const *code_names;          /* NULL entry: all inputs */
+    const tq_range *codes;
 } tq_f2t_options;
 
-/** Fake- to true-quantised for a backend: its limits, its editors; TQ_ERR_UNSUPPORTED names a node that it could not run. The
- *  network remembers the backend's name. Stopped by edit->stop_after, neither the backend's editors nor that check run. On failure
- *  *graph is unchanged. */
+/** Fake- to true-quantised, or an integer network of others (dialect deeploy, quantlib or nemo; `codes` must say what inputs
+ *  hold unless they remember it) to one of ours, for a backend: its limits, its editors; TQ_ERR_UNSUPPORTED names a node that it
+ *  could not run. The network remembers the backend's name. Stopped by edit->stop_after, neither the backend's editors nor that
+ *  check run. On failure *graph is unchanged. */
 TQ_API tq_status tq_f2t_run(tq_graph **graph, const tq_f2t_options *options, const tq_edit *edit);
 
 /** How the scale of an input is known without an option: metadata "quant.scale" of the value, else the grid of the preset the

@@ -1,6 +1,7 @@
 /* Arenas: a chain of zeroed blocks, each cut from its front; nothing is given back before all is.
  * When the heap is exhausted the allocation jumps to the innermost tq_guard of its thread, so that
- * code which builds graphs needs no check after each allocation. */
+ * code which builds graphs needs no check after each allocation. Scratch hangs in a list of its
+ * thread with the depth of the guard around it: whom the jump passes over cannot destroy it. */
 #include "base/base.h"
 
 #include <setjmp.h>
@@ -21,19 +22,34 @@ typedef struct block {
 struct tq_arena {
     block *current; /* the others hang behind it */
     size_t next_size;
+    int depth; /* of the guard that destroys it; 0: none does */
+    tq_arena *previous, *next;
 };
 
 typedef struct guard {
     struct guard *outer;
+    int depth; /* the outermost has 1 */
     jmp_buf jump;
 } guard;
 
 static _Thread_local guard *innermost;
+static _Thread_local tq_arena *scratch; /* the latest first */
+
+/** What calls that were passed over had for scratch, inside a guard of this depth. */
+static void destroy_scratch(int depth)
+{
+    for (tq_arena *arena = scratch, *next; arena; arena = next) {
+        next = arena->next;
+        if (arena->depth >= depth)
+            tq_arena_destroy(arena);
+    }
+}
 
 tq_status tq_guard(tq_status (*body)(void *context), void *context)
 {
-    guard here = { .outer = innermost };
+    guard here = { .outer = innermost, .depth = innermost ? innermost->depth + 1 : 1 };
     if (setjmp(here.jump)) {
+        destroy_scratch(here.depth);
         innermost = here.outer;
         return tq_fail(TQ_ERR_MEMORY, "out of memory");
     }
@@ -68,10 +84,36 @@ tq_arena *tq_arena_create(void)
     return arena;
 }
 
+tq_arena *tq_scratch_create(void)
+{
+    tq_arena *arena = tq_arena_create();
+    if (!innermost)
+        return arena;
+    arena->depth = innermost->depth;
+    arena->next = scratch;
+    if (scratch)
+        scratch->previous = arena;
+    scratch = arena;
+    return arena;
+}
+
+/** From the list of scratch. */
+static void take_out(const tq_arena *arena)
+{
+    if (arena->next)
+        arena->next->previous = arena->previous;
+    if (arena->previous)
+        arena->previous->next = arena->next;
+    else
+        scratch = arena->next;
+}
+
 void tq_arena_destroy(tq_arena *arena)
 {
     if (!arena)
         return;
+    if (arena->depth > 0)
+        take_out(arena);
     for (block *b = arena->current, *next; b; b = next) {
         next = b->next;
         free(b);

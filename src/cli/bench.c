@@ -186,7 +186,7 @@ static tq_status run(tq_cli *cli)
     tq_bench b = { .cli = cli, .batch = 1, .n_images = 128, .seconds = 2.0 };
     bool infer = false, train = false, ptq = false, json = false;
     const tq_option options[] = {
-        TQ_ARG("MODEL", &model, "an ONNX file of any stage"),
+        TQ_ARG("MODEL", &model, "a network of any stage: .onnx, .tflite or text"),
         TQ_OPT_FLAG(0, "infer", &infer, "run the network forward (default)"),
         TQ_OPT_FLAG(0, "train", &train, "run training steps: forward, backward, update"),
         TQ_OPT_FLAG(0, "ptq", &ptq, "calibrate, beside a forward pass of the float network"),

@@ -8,7 +8,8 @@ static tq_status refuse(const tq_feasibility *f)
     for (int i = 0; i < f->n; i++)
         if (f->nodes[i].verdict == TQ_NEVER_RUNS)
             return tq_fail(TQ_ERR_CHECK,
-                           "backend '%s' cannot run %d of %d nodes, first '%s' (%s): %s",
+                           "backend '%s' cannot run %d of %d nodes, first '%s' (%s): %s; 'truq "
+                           "partition' leaves them to the cpu",
                            f->backend->entry.name, f->n_never, f->n, f->nodes[i].node,
                            f->nodes[i].op, f->nodes[i].why);
     if (f->problem)
@@ -26,7 +27,7 @@ static tq_status run(tq_cli *cli)
     const char *model = NULL, *backend = NULL, *recipe_name = NULL, *dialect = NULL;
     bool json = false;
     const tq_option options[] = {
-        TQ_ARG("MODEL", &model, "an ONNX file of any stage"),
+        TQ_ARG("MODEL", &model, "a network of any stage: .onnx, .tflite or text"),
         TQ_OPT_REQUIRED(0, "backend", "NAME", &backend, "target ('truq list backends')"),
         TQ_OPT_STRING('r', "recipe", "R", &recipe_name,
                       "how a float network would be quantised; default: pact8"),
@@ -53,8 +54,11 @@ static tq_status run(tq_cli *cli)
 const tq_command tq_command_check = {
     .entry = { .name = "check", .brief = "what a target can run of a network, before training" },
     .details =
-        "The network goes the whole road without data. Exit status 0: all of it runs; 1: some "
-        "node never will, or it\nfits no memory.",
+        "The network goes the whole road without data: quantisers that saw none get a grid, then "
+        "comes the\nconversion for the target. A node runs as it is, runs after the editors named, "
+        "or "
+        "never, with the reason.\nBytes are those of quantised weights and activations of one "
+        "sample. Exit status 0: all of it runs; 1: some\nnode never will, or it fits no memory.",
     .examples = { "check net.onnx --backend dory", "check fake.onnx --backend dory --json" },
     .run = run,
 };

@@ -24,9 +24,9 @@ static const char *function_name(tq_arena *arena, const char *path)
     return name;
 }
 
-static tq_status write_text(const tq_graph *graph, const char *path)
+static tq_status write_text(const tq_graph *graph, int64_t max_elements, const char *path)
 {
-    char *text = tq_graph_print(graph, -1);
+    char *text = tq_graph_print(graph, max_elements);
     if (!text)
         return tq_fail(TQ_ERR_MEMORY, "no memory left for the text");
     tq_status status = TQ_OK;
@@ -56,9 +56,12 @@ static tq_status write_c(tq_cli *cli, const tq_graph *graph, const char *functio
 static tq_status run(tq_cli *cli)
 {
     const char *model = NULL, *lang = "text", *out = NULL, *function = NULL, *dialect = NULL;
+    int64_t max_elements = -1;
     const tq_option options[] = {
-        TQ_ARG("MODEL", &model, "an ONNX file of any stage"),
+        TQ_ARG("MODEL", &model, "a network of any stage: .onnx, .tflite or text"),
         TQ_OPT_STRING('l', "lang", "text|c", &lang, "the graph's text form, or a C file"),
+        TQ_OPT_INT('e', "elements", "N", &max_elements, -1, INT64_MAX,
+                   "text: a constant of more is elided to its checksum; -1: none"),
         TQ_OPT_STRING(0, "function", "NAME", &function, "of the C function; default: build_FILE"),
         TQ_OPT_STRING('o', "output", "FILE", &out,
                       "where to write; text without it is printed; weights of C go beside it"),
@@ -75,13 +78,16 @@ static tq_status run(tq_cli *cli)
         TQ_TRY(tq_cli_check_output(cli, out));
     tq_graph **graph;
     TQ_TRY(tq_cli_load(cli, model, dialect, &graph));
-    return c ? write_c(cli, *graph, function, out) : write_text(*graph, out);
+    return c ? write_c(cli, *graph, function, out) : write_text(*graph, max_elements, out);
 }
 
 const tq_command tq_command_codegen = {
     .entry = { .name = "codegen", .brief = "a network as text or as C that builds it" },
-    .details = "The C file has one function that needs <truq/truq.h> alone and reads the weights "
-               "from OUT.safetensors.",
-    .examples = { "codegen net.onnx --lang c -o net.c", "codegen net.onnx > net.txt" },
+    .details =
+        "The text is what every command reads as MODEL, with all its constants. The C file has "
+        "one function that needs <truq/truq.h> alone and reads the weights from "
+        "FILE.safetensors.",
+    .examples = { "codegen net.onnx --elements 8", "codegen net.onnx -o net.txt",
+                  "codegen net.onnx --lang c -o net.c" },
     .run = run,
 };

@@ -14,7 +14,7 @@ static tq_status run(tq_cli *cli)
     const char *model = NULL, *out = NULL, *dialect = NULL, *text;
     size_t size;
     const tq_option options[] = {
-        TQ_ARG("MODEL", &model, "an ONNX file of any stage"),
+        TQ_ARG("MODEL", &model, "a network of any stage: .onnx, .tflite or text"),
         TQ_OPT_DIALECT(&dialect),
         TQ_OPT_OUT(&out, "FILE", "g.svg: a picture; g.dot: Graphviz' language, without a layout"),
         TQ_OPT_END,

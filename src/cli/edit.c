@@ -66,7 +66,7 @@ static tq_status run(tq_cli *cli)
     tq_dump dump = { .cli = cli };
     tq_edit edit = { .registry = cli->registry };
     const tq_option options[] = {
-        TQ_ARG("MODEL", &model, "an ONNX file of any stage"),
+        TQ_ARG("MODEL", &model, "a network of any stage: .onnx, .tflite or text"),
         TQ_OPT_LIST('r', "rule", "FILE", &names, "a file of rules (FILE.rule)"),
         TQ_OPT_LIST('e', "editor", "NAME", &names, "an editor ('truq list editors')"),
         TQ_OPT_STRING(0, "pipeline", "NAME", &pipeline,

@@ -32,7 +32,7 @@ static tq_status run(tq_cli *cli)
     bool json = false;
     tq_eval_options eval = { .registry = cli->registry, .batch = 32 };
     const tq_option options[] = {
-        TQ_ARG("MODEL", &model, "an ONNX file of any stage"),
+        TQ_ARG("MODEL", &model, "a network of any stage: .onnx, .tflite or text"),
         TQ_OPT_DATA(&data),
         TQ_OPT_PRESET(&preset),
         TQ_OPT_PARTITION(&partition, "test"),

@@ -19,7 +19,7 @@ static tq_status run(tq_cli *cli)
 {
     const char *model = NULL, *part = NULL, *out = NULL, *dialect = NULL;
     const tq_option options[] = {
-        TQ_ARG("MODEL", &model, "an ONNX file of any stage"),
+        TQ_ARG("MODEL", &model, "a network of any stage: .onnx, .tflite or text"),
         TQ_ARG("A..B", &part,
                "names of nodes or values, several with commas; an empty side: the "
                "network's own inputs, outputs"),
@@ -40,8 +40,9 @@ static tq_status run(tq_cli *cli)
     TQ_TRY(tq_cli_load(cli, model, dialect, &graph));
     cut = tq_cli_slot(cli);
     TQ_TRY(tq_wrap(tq_graph_extract(*graph, n_from, from, n_to, to, cut), "'%s'", model));
-    tq_print("%d of %d nodes, %d inputs, %d outputs\n", tq_graph_n_nodes(*cut),
-             tq_graph_n_nodes(*graph), tq_graph_n_inputs(*cut), tq_graph_n_outputs(*cut));
+    const int n_in = tq_graph_n_inputs(*cut), n_out = tq_graph_n_outputs(*cut);
+    tq_print("%d of %d nodes, %d input%s, %d output%s\n", tq_graph_n_nodes(*cut),
+             tq_graph_n_nodes(*graph), n_in, n_in == 1 ? "" : "s", n_out, n_out == 1 ? "" : "s");
     return tq_cli_save(cli, *cut, out);
 }
 

@@ -35,7 +35,8 @@ static tq_status run(tq_cli *cli)
     TQ_TRY(tq_cli_load(cli, model, NULL, &graph));
     TQ_TRY(tq_wrap(tq_dump_finish(&dump, tq_f2f_run(graph, recipe, &edit, &n_quantizers)), "'%s'",
                    model));
-    tq_print("%d quantisers inserted by recipe %s\n", n_quantizers, recipe->entry.name);
+    tq_print("%d quantiser%s inserted by recipe %s\n", n_quantizers, n_quantizers == 1 ? "" : "s",
+             recipe->entry.name);
     return tq_cli_save(cli, *graph, out);
 }
 

@@ -33,6 +33,33 @@ static tq_status parse_scales(tq_cli *cli, double all, const tq_list *list, scal
     return TQ_OK;
 }
 
+typedef struct codes {
+    int n;
+    const char *names[TQ_LIST_MAX];
+    tq_range ranges[TQ_LIST_MAX];
+} codes;
+
+/** "u8", "input:i8"; a range may hold colons itself ("bitwidth:4,signed:true"). */
+static tq_status parse_codes(tq_cli *cli, const tq_list *list, codes *out)
+{
+    for (int i = 0; i < list->n; i++, out->n++) {
+        const char *item = list->items[i], *colon = strchr(item, ':');
+        tq_status status = tq_range_parse(item, &out->ranges[i]);
+        out->names[i] = NULL;
+        if (status && colon && colon > item) {
+            tq_status_drop(status);
+            out->names[i] = tq_arena_strndup(cli->arena, item, (size_t)(colon - item));
+            status = tq_range_parse(colon + 1, &out->ranges[i]);
+        }
+        if (status) {
+            tq_status_drop(status);
+            return tq_fail(TQ_ERR_USAGE,
+                           "--codes takes a range such as u8, i8 or input:u8, not '%s'", item);
+        }
+    }
+    return TQ_OK;
+}
+
 static tq_status parse_shift(const char *text, int *out)
 {
     int64_t shift = -1;
@@ -67,9 +94,9 @@ static tq_status print_summary(tq_cli *cli, const tq_graph *graph)
         while (bits < 63 &&
                (rows[i].inner_lo < -(INT64_C(1) << bits) || rows[i].inner_hi >= INT64_C(1) << bits))
             bits++;
-    tq_print("%d integer nodes for backend %s, %s; the widest number inside takes %d bits\n", n,
-             tq_graph_meta(graph, "backend"), proven ? "proven not to overflow" : "not proven",
-             bits + 1);
+    tq_print("%d integer node%s for backend %s, %s; the widest number inside takes %d bit%s\n", n,
+             n == 1 ? "" : "s", tq_graph_meta(graph, "backend"),
+             proven ? "proven not to overflow" : "not proven", bits + 1, bits ? "s" : "");
     return TQ_OK;
 }
 
@@ -77,16 +104,21 @@ static tq_status run(tq_cli *cli)
 {
     const char *model = NULL, *out = NULL, *shift = "auto", *rounding = NULL;
     double input_scale = 0.0;
-    tq_list inputs = { 0 }, editors = { 0 };
+    const char *dialect = NULL;
+    tq_list inputs = { 0 }, editors = { 0 }, ranges = { 0 };
     tq_dump dump = { .cli = cli };
     tq_edit edit = { 0 };
     tq_f2t_options f2t = { .backend = "generic" };
     const tq_option options[] = {
-        TQ_ARG("FQ.onnx", &model, "calibrated or trained fake-quantised network"),
+        TQ_ARG("FQ.onnx", &model,
+               "calibrated or trained fake-quantised network, or an integer network of others"),
         TQ_OPT_STRING(0, "backend", "NAME", &f2t.backend, "target ('truq list backends')"),
         TQ_OPT_LIST('i', "input", "NAME:SCALE", &inputs, "scale of an input"),
         TQ_OPT_NUMBER(0, "input-scale", "S", &input_scale,
                       "scale of all inputs; 0: their quantisers' or what the model remembers"),
+        TQ_OPT_LIST(0, "codes", "[NAME:]R", &ranges,
+                    "codes at an input of an integer network of others: u8, i8, ..."),
+        TQ_OPT_DIALECT(&dialect),
         TQ_OPT_STRING(0, "shift", "auto|K", &shift,
                       "of requantisations: as large as the proof allows, or K everywhere; 24 is "
                       "QuantLib's arithmetic"),
@@ -111,6 +143,8 @@ static tq_status run(tq_cli *cli)
     TQ_TRY(tq_options_parse(cli, options));
     scales s = { 0 };
     TQ_TRY(parse_scales(cli, input_scale, &inputs, &s));
+    codes c = { 0 };
+    TQ_TRY(parse_codes(cli, &ranges, &c));
     TQ_TRY(parse_shift(shift, &f2t.shift));
     TQ_TRY(tq_cli_half_up(rounding, &f2t.force_half_up));
     int n_editors;
@@ -122,8 +156,11 @@ static tq_status run(tq_cli *cli)
     f2t.n_input_scales = s.n;
     f2t.input_names = s.names;
     f2t.input_scales = s.values;
+    f2t.n_codes = c.n;
+    f2t.code_names = c.names;
+    f2t.codes = c.ranges;
     tq_graph **graph;
-    TQ_TRY(tq_cli_load(cli, model, NULL, &graph));
+    TQ_TRY(tq_cli_load(cli, model, dialect, &graph));
     TQ_TRY(tq_wrap(tq_dump_finish(&dump, tq_f2t_run(graph, &f2t, &edit)), "'%s'", model));
     if (!edit.stop_after)
         TQ_TRY(print_summary(cli, *graph));
@@ -132,7 +169,12 @@ static tq_status run(tq_cli *cli)
 
 const tq_command tq_command_f2t = {
     .entry = { .name = "f2t", .brief = "fake- to true-quantised: integers only, proven" },
-    .examples = { "f2t fake.onnx -o true.onnx",
+    .details =
+        "Networks that QuantLib, NEMO, DORY or Deeploy wrote are integers already, on int64: with "
+        "--codes, which says\nwhat their inputs hold, they get the types and operators of ours, "
+        "the "
+        "proof and the exporters.",
+    .examples = { "f2t fake.onnx -o true.onnx", "f2t deeploy/network.onnx --codes i8 -o true.onnx",
                   "f2t fake.onnx --backend dory --input input:0.0206 -o true.onnx" },
     .run = run,
 };

@@ -50,7 +50,7 @@ static tq_status run(tq_cli *cli)
     const char *model = NULL, *pattern = NULL, *dialect = NULL;
     bool json = false;
     const tq_option options[] = {
-        TQ_ARG("MODEL", &model, "an ONNX file of any stage"),
+        TQ_ARG("MODEL", &model, "a network of any stage: .onnx, .tflite or text"),
         TQ_OPT_REQUIRED('p', "pattern", "TEXT", &pattern,
                         "what stands before '=>' in a rule: 'y = Relu(Conv(x, w)) where rank(x) == "
                         "4'"),

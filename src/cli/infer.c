@@ -105,6 +105,13 @@ static tq_status take_input(inference *f, int k)
     if (!shape_fits(&array->type, wanted))
         return tq_fail(TQ_ERR_SHAPE, "array '%s' is %s, input '%s' is %s", array_name,
                        tq_type_text(&array->type).s, tq_value_name(input), tq_type_text(wanted).s);
+    const char *codes = tq_value_meta(input, "import.codes");
+    if (codes && tq_dtype_is_float(wanted->dtype) &&
+        strcmp(codes, tq_dtype_name(array->type.dtype)) == 0)
+        return tq_fail(TQ_ERR_TYPE,
+                       "array '%s' is %s: codes; imported, input '%s' takes the reals they stand "
+                       "for, (code - zero point) * scale",
+                       array_name, codes, tq_value_name(input));
     TQ_TRY(tq_wrap(cast(array, wanted->dtype, &f->inputs[k]), "array '%s' for input '%s'",
                    array_name, tq_value_name(input)));
     f->types[k] = f->inputs[k].type;
@@ -283,7 +290,7 @@ static tq_status run(tq_cli *cli)
     const char *model = NULL, *in = NULL, *out = NULL, *tensors = NULL, *dialect = NULL;
     int64_t n_threads = 0;
     const tq_option options[] = {
-        TQ_ARG("MODEL", &model, "an ONNX file of any stage"),
+        TQ_ARG("MODEL", &model, "a network of any stage: .onnx, .tflite or text"),
         TQ_OPT_REQUIRED('i', "in", "IN.npz", &in,
                         "arrays named as the inputs, or the k-th for the k-th"),
         TQ_OPT_REQUIRED('o', "out", "OUT.npz", &out, "where to write the outputs"),

@@ -83,7 +83,7 @@ static const char *rewrite(tq_cli *cli, const rewriting *r, const char *name)
     return tq_arena_strndup(cli->arena, out, n);
 }
 
-/* ---- applying ---- */
+/* ---- what wrappers put before all names ---- */
 
 typedef struct weights {
     int n;
@@ -91,20 +91,86 @@ typedef struct weights {
     tq_tensor *tensors;
 } weights;
 
-static tq_status apply(tq_cli *cli, tq_graph *graph, const weights *w, const rewritings *maps,
-                       bool strict)
+/** How many names are constants of the network once `n` bytes that equal `prefix` are left off. */
+static int count_known(const tq_graph *graph, const weights *w, const char *prefix, size_t n)
 {
-    const char **names = TQ_NEW_N(cli->arena, const char *, w->n + 1), *rest;
-    int n = 0;
+    int count = 0;
     for (int i = 0; i < w->n; i++) {
-        names[i] = w->names[i];
+        const tq_value *value = strncmp(w->names[i], prefix, n) == 0
+                                    ? tq_graph_find_value(graph, w->names[i] + n)
+                                    : NULL;
+        count += value && tq_value_is_const(value);
+    }
+    return count;
+}
+
+/** "module.", "model._orig_mod.": what DataParallel, Lightning and torch.compile put before each
+ *  name. The beginning of the first name (up to MAX_WRAPPERS dots) with which most names are of the
+ *  network; none unless that is more than without. */
+static const char *find_prefix(tq_cli *cli, const tq_graph *graph, const weights *w)
+{
+    enum { MAX_WRAPPERS = 4 };
+    const char *best = "";
+    int most = count_known(graph, w, "", 0);
+    for (int i = 0; i < w->n && i < 2; i++) { /* the first may be a counter beside the network */
+        const char *dot = strchr(w->names[i], '.');
+        for (int depth = 0; dot && depth < MAX_WRAPPERS; depth++, dot = strchr(dot + 1, '.')) {
+            const size_t n = (size_t)(dot + 1 - w->names[i]);
+            const int known = count_known(graph, w, w->names[i], n);
+            if (known <= most)
+                continue;
+            most = known;
+            best = tq_arena_strndup(cli->arena, w->names[i], n);
+        }
+    }
+    return best;
+}
+
+/* ---- applying ---- */
+
+static const char **make_names(tq_cli *cli, const tq_graph *graph, const weights *w,
+                               const rewritings *maps)
+{
+    const char **names = TQ_NEW_N(cli->arena, const char *, w->n + 1);
+    const char *prefix = maps->n ? "" : find_prefix(cli, graph, w);
+    for (int i = 0; i < w->n; i++) {
+        const bool has = strncmp(w->names[i], prefix, strlen(prefix)) == 0;
+        names[i] = w->names[i] + (has ? strlen(prefix) : 0);
         for (int k = 0; k < maps->n; k++)
             names[i] = rewrite(cli, &maps->items[k], names[i]);
     }
+    if (*prefix)
+        tq_print("'%s' is left off the names\n", prefix);
+    return names;
+}
+
+/** Convolutions whose batch norms were folded into them on export need other weights than those of
+ * the file that bear their names. */
+static tq_status check_folded(const tq_graph *graph, int n, const char *const *names)
+{
+    for (const tq_node *node = tq_graph_first(graph); node; node = tq_node_next(node))
+        if (tq_node_is(node, "BatchNormalization"))
+            return TQ_OK;
+    for (int i = 0; i < n; i++)
+        if (ends_with(names[i], ".running_mean") && !tq_graph_find_value(graph, names[i]))
+            return tq_fail(TQ_ERR_VALUE,
+                           "it has batch norms ('%s'), the network has none: they were folded on "
+                           "export; scripts/torch_to_onnx.py keeps them",
+                           names[i]);
+    return TQ_OK;
+}
+
+static tq_status apply(tq_cli *cli, tq_graph *graph, const weights *w, const rewritings *maps,
+                       bool strict)
+{
+    const char **names = make_names(cli, graph, w, maps), *rest;
+    int n = 0;
+    TQ_TRY(check_folded(graph, w->n, names));
     if (strict)
         return tq_weights_apply(graph, w->n, names, w->tensors);
     TQ_TRY(tq_weights_apply_some(graph, w->n, names, w->tensors, cli->arena, &n, &rest));
-    tq_print("%d of %d arrays went into the network\n", n, w->n);
+    tq_print("%d of %d arrays went into the network%s\n", n, w->n,
+             !rest && n < w->n ? ", all but counters of batches" : "");
     if (rest)
         tq_print("left: %s\n", rest);
     return TQ_OK;
@@ -177,10 +243,15 @@ static tq_status run(tq_cli *cli)
 
 const tq_command tq_command_load = {
     .entry = { .name = "load", .brief = "weights by name from others' files" },
-    .details = "Checkpoints of PyTorch are read without running anything that is in them. Missing, "
-               "extra and\nmis-shaped names are listed; what fits is loaded, with --strict only if "
-               "all does.",
+    .details =
+        "Checkpoints of PyTorch are read without running anything that is in them: a state_dict, "
+        "or "
+        "one below\nstate_dict, model_state_dict or model. What wrappers put before all names "
+        "(module., model.) is left off unless\n--map says how names change. Missing, extra and "
+        "mis-shaped names are listed; what fits is loaded, with\n--strict only if all does. "
+        "Weights without their names ('onnx::Conv_123') were folded on export:\n"
+        "scripts/torch_to_onnx.py keeps names and batch norms.",
     .examples = { "load net.onnx --weights net.safetensors --strict -o net2.onnx",
-                  "load net.onnx --weights net.ckpt --map '^(module|model)\\.=' -o net2.onnx" },
+                  "load net.onnx --weights net.ckpt --map '^encoder\\.=backbone.' -o net2.onnx" },
     .run = run,
 };

@@ -33,8 +33,10 @@ static void forget_devices(const partition *p)
     const char *before = tq_graph_meta(*p->graph, "device.backend");
     if (!p->ops && (!before || strcmp(before, p->backend) == 0))
         return;
-    for (tq_node *node = tq_graph_first(*p->graph); node; node = tq_node_next(node))
+    for (tq_node *node = tq_graph_first(*p->graph); node; node = tq_node_next(node)) {
         tq_node_set_meta(node, "device", NULL);
+        tq_node_set_meta(node, "device.why", NULL);
+    }
 }
 
 static tq_status assign(const partition *p)
@@ -65,10 +67,14 @@ static tq_status place(const partition *p)
 
 /* ---- files ---- */
 
-/** "part2_dory.onnx"; a backend's name may hold anything. */
-static const char *file_name(const partition *p, int i, const char *device)
+/** "part2_dory.onnx", or "part02_dory.onnx" of more than ten: a listing is in the order of running.
+ *  A backend's name may hold anything. */
+static const char *file_name(const partition *p, int i, int n, const char *device)
 {
-    char *name = tq_arena_printf(p->cli->arena, "part%d_%s", i, device);
+    int n_digits = 1;
+    for (int k = 10; k < n; k *= 10)
+        n_digits++;
+    char *name = tq_arena_printf(p->cli->arena, "part%0*d_%s", n_digits, i, device);
     for (char *c = name; *c; c++)
         if (!isalnum((unsigned char)*c) && *c != '_' && *c != '-')
             *c = '_';
@@ -97,14 +103,15 @@ static tq_status write_all(const partition *p, const tq_parts *parts)
     const char **files = TQ_NEW_N(arena, const char *, parts->n + 1);
     TQ_TRY(tq_folder_create(p->folder));
     for (int i = 0; i < parts->n; i++) {
-        files[i] = file_name(p, i, parts->parts[i].device);
+        files[i] = file_name(p, i, parts->n, parts->parts[i].device);
         TQ_TRY(write_part(p, &parts->parts[i], files[i]));
     }
     TQ_TRY(tq_onnx_export(*p->graph, tq_arena_printf(arena, "%s/whole.onnx", p->folder), 0));
     TQ_TRY(write_text(p, "partition.json", tq_report_parts(*p->graph, parts, files, true, arena)));
     tq_print("%s", tq_report_parts(*p->graph, parts, files, p->json, arena));
     if (!p->json)
-        tq_print("wrote %s: whole.onnx, %d parts, partition.json\n", p->folder, parts->n);
+        tq_print("wrote %s: whole.onnx, %d part%s, partition.json\n", p->folder, parts->n,
+                 parts->n == 1 ? "" : "s");
     return TQ_OK;
 }
 
@@ -113,7 +120,7 @@ static tq_status run(tq_cli *cli)
     const char *model = NULL, *recipe = NULL, *dialect = NULL;
     partition p = { .cli = cli };
     const tq_option options[] = {
-        TQ_ARG("MODEL", &model, "an ONNX file of any stage"),
+        TQ_ARG("MODEL", &model, "a network of any stage: .onnx, .tflite or text"),
         TQ_OPT_REQUIRED(0, "backend", "NAME", &p.backend, "target ('truq list backends')"),
         TQ_OPT_STRING(0, "device-ops", "OP,..", &p.ops,
                       "only these operators may go to the target, such as Conv,Relu"),

@@ -48,7 +48,7 @@ static tq_status run(tq_cli *cli)
     data_options data = { .limit = 64 };
     tq_layers_options layers = { 0 };
     const tq_option options[] = {
-        TQ_ARG("MODEL", &model, "an ONNX file of any stage"),
+        TQ_ARG("MODEL", &model, "a network of any stage: .onnx, .tflite or text"),
         TQ_OPT_STRING(
             'f', "filter", "EXPR", &layers.filter,
             "only nodes whose name matches this regular expression, or for which this holds: "

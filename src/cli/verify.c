@@ -1,18 +1,40 @@
 /* truq verify: integers only, and nothing can overflow. */
 #include "cli.h"
 
+#include <string.h>
+
 /** The first node that has no place in a true-quantised network. */
 static tq_status check_integers(const tq_graph *graph)
 {
+    const char *stage = tq_graph_meta(graph, "stage");
+    const char *hint = stage && strcmp(stage, "partial") == 0
+                           ? "'truq partition' makes files of its integer parts"
+                           : "'truq f2t' makes one";
     for (const tq_node *node = tq_graph_first(graph); node; node = tq_node_next(node)) {
         const tq_dtype dtype = tq_value_type(tq_node_output(node, 0))->dtype;
         if (tq_node_is(node, "Div") || tq_dtype_is_float(dtype))
             return tq_fail(TQ_ERR_CHECK,
-                           "not a true-quantised network: node '%s' is a %s of %s; 'truq f2t' "
-                           "makes one",
-                           tq_node_name(node), tq_node_op_name(node), tq_dtype_name(dtype));
+                           "not a true-quantised network: node '%s' is a %s of %s; %s",
+                           tq_node_name(node), tq_node_op_name(node), tq_dtype_name(dtype), hint);
     }
     return tq_graph_verify(graph);
+}
+
+/** Inputs of integer networks of others say nothing of what they hold. */
+static tq_status check_inputs(const tq_graph *graph)
+{
+    int64_t bound;
+    for (int i = 0; i < tq_graph_n_inputs(graph); i++) {
+        const tq_value *input = tq_graph_input(graph, i);
+        if (tq_value_type(input)->dtype == TQ_I64 &&
+            !tq_value_meta_i64(input, "quant.q_max", &bound))
+            return tq_fail(
+                TQ_ERR_CHECK,
+                "the codes of input '%s' are not known, so that nothing is proven; 'truq "
+                "f2t --codes u8' (or i8) states them",
+                tq_value_name(input));
+    }
+    return TQ_OK;
 }
 
 static tq_status run(tq_cli *cli)
@@ -34,6 +56,8 @@ static tq_status run(tq_cli *cli)
     bool proven;
     TQ_TRY(tq_proof_run(*graph, cli->arena, &rows, &n, &proven));
     tq_print("%s", tq_report_proof(rows, n, proven, json, cli->arena));
+    if (!proven)
+        TQ_TRY(check_inputs(*graph));
     for (int i = 0; i < n && !proven; i++)
         if (!rows[i].fits)
             return tq_fail(TQ_ERR_CHECK, "node '%s' (%s) may overflow: %s", rows[i].node,

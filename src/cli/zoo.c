@@ -28,7 +28,8 @@ static void print_summary(const tq_graph *graph)
         n_parameters += tq_node_n_parameters(node);
         n_macs += tq_node_macs(node);
     }
-    tq_print("%d nodes, %" PRId64 " parameters, %" PRId64 " MACs\n", tq_graph_n_nodes(graph),
+    const int n = tq_graph_n_nodes(graph);
+    tq_print("%d node%s, %" PRId64 " parameters, %" PRId64 " MACs\n", n, n == 1 ? "" : "s",
              n_parameters, n_macs);
 }
 

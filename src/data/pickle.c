@@ -2,12 +2,12 @@
  * opcode makes at most one value of bounded size, so memory is linear in the bytes read. */
 #include "pickle_internal.h"
 
-#include <math.h>
 #include <string.h>
 
 enum { MAX_TEXT = 1 << 20 };
 
 typedef struct machine {
+    tq_pickles *pickles;
     tq_arena *arena;
     const uint8_t *bytes;
     size_t at, size;
@@ -16,31 +16,6 @@ typedef struct machine {
     const tq_pickle **memo;
     size_t memo_capacity, n_memo;
 } machine;
-
-/* What a pickle may name. */
-enum { ORDERED_DICT, REBUILD_TENSOR, REBUILD_PARAMETER, SIZE, STORAGE_CLASS };
-
-static const struct {
-    const char *module, *name;
-    int id;
-    tq_dtype dtype;
-} known[] = {
-    { "collections", "OrderedDict", ORDERED_DICT, TQ_NONE },
-    { "torch._utils", "_rebuild_tensor_v2", REBUILD_TENSOR, TQ_NONE },
-    { "torch._utils", "_rebuild_tensor", REBUILD_TENSOR, TQ_NONE },
-    { "torch._utils", "_rebuild_parameter", REBUILD_PARAMETER, TQ_NONE },
-    { "torch", "Size", SIZE, TQ_NONE },
-    { "torch", "FloatStorage", STORAGE_CLASS, TQ_F32 },
-    { "torch", "DoubleStorage", STORAGE_CLASS, TQ_F64 },
-    { "torch", "HalfStorage", STORAGE_CLASS, TQ_F16 },
-    { "torch", "BFloat16Storage", STORAGE_CLASS, TQ_BF16 },
-    { "torch", "LongStorage", STORAGE_CLASS, TQ_I64 },
-    { "torch", "IntStorage", STORAGE_CLASS, TQ_I32 },
-    { "torch", "ShortStorage", STORAGE_CLASS, TQ_I16 },
-    { "torch", "CharStorage", STORAGE_CLASS, TQ_I8 },
-    { "torch", "ByteStorage", STORAGE_CLASS, TQ_U8 },
-    { "torch", "BoolStorage", STORAGE_CLASS, TQ_BOOL },
-};
 
 static tq_status damaged(const machine *m, const char *what)
 {
@@ -178,6 +153,12 @@ static tq_status get(machine *m, uint64_t at)
 
 /* ---- containers ---- */
 
+/* What goes into a container whose content nobody needs is dropped. */
+static bool is_opaque(const machine *m)
+{
+    return m->n_stack > 0 && m->stack[m->n_stack - 1]->kind == TQ_PICKLE_OPAQUE;
+}
+
 static void append(machine *m, tq_pickle *list, const tq_pickle *item)
 {
     TQ_PUSH(m->arena, list->items, list->n, list->capacity, item);
@@ -187,6 +168,8 @@ static void append(machine *m, tq_pickle *list, const tq_pickle *item)
 static tq_status set_items(machine *m, size_t n, const tq_pickle **items)
 {
     tq_pickle *dict;
+    if (is_opaque(m))
+        return TQ_OK;
     TQ_TRY(top_of(m, TQ_PICKLE_DICT, &dict));
     if (n % 2)
         return damaged(m, "a key without a value");
@@ -203,6 +186,8 @@ static tq_status append_all(machine *m)
     const tq_pickle **items;
     tq_pickle *list;
     TQ_TRY(pop_marked(m, &n, &items));
+    if (is_opaque(m))
+        return TQ_OK;
     TQ_TRY(top_of(m, TQ_PICKLE_SEQUENCE, &list));
     for (size_t i = 0; i < n; i++)
         append(m, list, items[i]);
@@ -230,6 +215,8 @@ static tq_status append_one(machine *m)
     const tq_pickle *item;
     tq_pickle *list;
     TQ_TRY(pop(m, &item));
+    if (is_opaque(m))
+        return TQ_OK;
     TQ_TRY(top_of(m, TQ_PICKLE_SEQUENCE, &list));
     append(m, list, item);
     return TQ_OK;
@@ -262,17 +249,14 @@ static tq_status marked_tuple(machine *m)
 
 static tq_status push_global(machine *m, const char *module, const char *name)
 {
-    for (int i = 0; i < TQ_COUNT(known); i++)
-        if (strcmp(module, known[i].module) == 0 && strcmp(name, known[i].name) == 0) {
-            tq_pickle *value = push(m, TQ_PICKLE_GLOBAL);
-            value->i = known[i].id;
-            value->dtype = known[i].dtype;
-            return TQ_OK;
-        }
-    return tq_fail(TQ_ERR_UNSUPPORTED,
-                   "it asks for '%.100s.%.100s', which no dictionary of tensors needs; save the "
-                   "state_dict alone",
-                   module, name);
+    tq_pickle value = { .kind = TQ_PICKLE_GLOBAL };
+    if (!tq_pickle_find_name(module, name, &value.i, &value.dtype))
+        return tq_fail(TQ_ERR_UNSUPPORTED,
+                       "it asks for '%.100s.%.100s', which no dictionary of tensors needs; save "
+                       "the state_dict alone",
+                       module, name);
+    *push(m, TQ_PICKLE_GLOBAL) = value;
+    return TQ_OK;
 }
 
 static tq_status global(machine *m)
@@ -293,20 +277,23 @@ static tq_status stack_global(machine *m)
     return push_global(m, module->text, name->text);
 }
 
-/* ("storage", class, key, device, number of elements). */
+/* ("storage", class, key, device, number of elements), and before PyTorch 1.6 a view: none. */
 static tq_status persistent(machine *m)
 {
     const tq_pickle *id;
     TQ_TRY(pop(m, &id));
-    if (id->kind != TQ_PICKLE_SEQUENCE || id->n != 5 || id->items[0]->kind != TQ_PICKLE_TEXT ||
-        strcmp(id->items[0]->text, "storage") != 0 || id->items[1]->kind != TQ_PICKLE_GLOBAL ||
-        id->items[1]->i != STORAGE_CLASS || id->items[2]->kind != TQ_PICKLE_TEXT ||
-        id->items[4]->kind != TQ_PICKLE_INT || id->items[4]->i < 0)
+    if (id->kind != TQ_PICKLE_SEQUENCE || id->n < 5 || id->n > 6 ||
+        (id->n == 6 && id->items[5]->kind != TQ_PICKLE_NONE) ||
+        id->items[0]->kind != TQ_PICKLE_TEXT || strcmp(id->items[0]->text, "storage") != 0 ||
+        id->items[1]->kind != TQ_PICKLE_GLOBAL || id->items[1]->i != TQ_PICKLE_STORAGE_CLASS ||
+        id->items[2]->kind != TQ_PICKLE_TEXT || id->items[4]->kind != TQ_PICKLE_INT ||
+        id->items[4]->i < 0)
         return damaged(m, "something else than a storage is kept outside");
     tq_pickle *storage = push(m, TQ_PICKLE_STORAGE);
     storage->dtype = id->items[1]->dtype;
     storage->text = id->items[2]->text;
     storage->i = id->items[4]->i;
+    TQ_PUSH(m->arena, m->pickles->storages, m->pickles->n_storages, m->pickles->capacity, storage);
     return TQ_OK;
 }
 
@@ -367,21 +354,37 @@ static tq_status reduce(machine *m)
     if (function->kind != TQ_PICKLE_GLOBAL || args->kind != TQ_PICKLE_SEQUENCE)
         return damaged(m, "a call of something that has no name");
     switch (function->i) {
-    case ORDERED_DICT:
+    case TQ_PICKLE_ORDERED_DICT:
         return ordered_dict(m, args);
-    case REBUILD_TENSOR:
+    case TQ_PICKLE_REBUILD_TENSOR:
         return rebuild_tensor(m, args);
-    case REBUILD_PARAMETER:
+    case TQ_PICKLE_REBUILD_PARAMETER:
         if (args->n < 1 || args->items[0]->kind != TQ_PICKLE_TENSOR)
             return damaged(m, "a parameter without a tensor");
         push_value(m, args->items[0]);
         return TQ_OK;
-    case SIZE:
+    case TQ_PICKLE_SIZE:
         push_value(m, args->n == 1 ? args->items[0] : args);
+        return TQ_OK;
+    case TQ_PICKLE_HARMLESS:
+        push(m, TQ_PICKLE_OPAQUE);
         return TQ_OK;
     default:
         return damaged(m, "a call of a class of storages");
     }
+}
+
+/* class.__new__(class, *args): of a dictionary a dictionary. */
+static tq_status new_object(machine *m)
+{
+    const tq_pickle *args, *class;
+    TQ_TRY(pop(m, &args));
+    TQ_TRY(pop(m, &class));
+    if (class->kind != TQ_PICKLE_GLOBAL ||
+        (class->i != TQ_PICKLE_HARMLESS && class->i != TQ_PICKLE_ORDERED_DICT))
+        return damaged(m, "an object of something else than a class");
+    push(m, class->i == TQ_PICKLE_HARMLESS ? TQ_PICKLE_OPAQUE : TQ_PICKLE_DICT);
+    return TQ_OK;
 }
 
 /* Attributes of a dictionary (PyTorch's _metadata) mean nothing here. */
@@ -390,23 +393,41 @@ static tq_status build(machine *m)
     const tq_pickle *state;
     tq_pickle *dict;
     TQ_TRY(pop(m, &state));
-    return top_of(m, TQ_PICKLE_DICT, &dict);
+    return is_opaque(m) ? TQ_OK : top_of(m, TQ_PICKLE_DICT, &dict);
 }
 
 /* ---- numbers ---- */
+
+/* Bytes that stand for nothing we need. */
+static tq_status opaque_bytes(machine *m, uint64_t n)
+{
+    const uint8_t *bytes;
+    if (n > m->size)
+        return damaged(m, "it ends early");
+    TQ_TRY(take(m, (size_t)n, &bytes));
+    push(m, TQ_PICKLE_OPAQUE);
+    return TQ_OK;
+}
+
+static tq_status bytes_of(machine *m, size_t n_length)
+{
+    uint64_t n;
+    TQ_TRY(take_number(m, n_length, &n));
+    return opaque_bytes(m, n);
+}
 
 static void push_int(machine *m, int64_t v)
 {
     push(m, TQ_PICKLE_INT)->i = v;
 }
 
-/* Two's complement of n bytes; longer numbers than 64 bits have no place in shapes. */
+/* Two's complement of n bytes; longer numbers than 64 bits (seeds) have no place in shapes. */
 static tq_status long_int(machine *m)
 {
     uint64_t n, v = 0;
     TQ_TRY(take_number(m, 1, &n));
     if (n > 8)
-        return tq_fail(TQ_ERR_UNSUPPORTED, "a number of %llu bytes", (unsigned long long)n);
+        return opaque_bytes(m, n);
     TQ_TRY(take_number(m, (size_t)n, &v));
     const int unused = 64 - 8 * (int)n;
     push_int(m, n ? (int64_t)(v << unused) >> unused : 0);
@@ -429,6 +450,8 @@ static tq_status text(machine *m, size_t n_length)
     uint64_t n;
     const char *value;
     TQ_TRY(take_number(m, n_length, &n));
+    if (n <= m->size - m->at && n && memchr(m->bytes + m->at, 0, (size_t)n))
+        return opaque_bytes(m, n); /* protocol 2 spells bytes as text */
     TQ_TRY(take_text(m, n, &value));
     push(m, TQ_PICKLE_TEXT)->text = value;
     return TQ_OK;
@@ -504,6 +527,14 @@ static tq_status step(machine *m, uint8_t opcode)
     case 'X':
     case 'T':
         return text(m, 4);
+    case 'C':
+        return bytes_of(m, 1);
+    case 'B':
+        return bytes_of(m, 4);
+    case 0x8f:
+        return empty(m, TQ_PICKLE_OPAQUE); /* EMPTY_SET */
+    case 0x90:
+        return append_all(m); /* ADDITEMS */
     case 't':
         return marked_tuple(m);
     case 0x85:
@@ -538,6 +569,8 @@ static tq_status step(machine *m, uint8_t opcode)
         return persistent(m);
     case 'R':
         return reduce(m);
+    case 0x81:
+        return new_object(m);
     case 'b':
         return build(m);
     default:
@@ -547,15 +580,20 @@ static tq_status step(machine *m, uint8_t opcode)
     }
 }
 
-tq_status tq_pickle_read(const uint8_t *bytes, size_t size, tq_arena *arena,
-                         const tq_pickle **out_value)
+tq_status tq_pickle_read(tq_pickles *pickles, const tq_pickle **out_value)
 {
-    machine m = { .arena = arena, .bytes = bytes, .size = size };
+    machine m = { .pickles = pickles,
+                  .arena = pickles->arena,
+                  .bytes = pickles->bytes,
+                  .at = pickles->at,
+                  .size = pickles->size };
     for (;;) {
         const uint8_t *opcode;
         TQ_TRY(take(&m, 1, &opcode));
-        if (*opcode == '.')
+        if (*opcode == '.') {
+            pickles->at = m.at;
             return pop(&m, out_value);
+        }
         TQ_TRY(step(&m, *opcode));
     }
 }

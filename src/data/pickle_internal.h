@@ -17,6 +17,7 @@ typedef enum tq_pickle_kind {
     TQ_PICKLE_GLOBAL, /* one of the known names */
     TQ_PICKLE_STORAGE,
     TQ_PICKLE_TENSOR,
+    TQ_PICKLE_OPAQUE, /* no tensor, and harmless: what it holds is left out */
     TQ_PICKLE_MARK
 } tq_pickle_kind;
 
@@ -36,9 +37,33 @@ struct tq_pickle {
     int64_t dims[TQ_MAX_RANK], strides[TQ_MAX_RANK];
 };
 
-/* Reads one pickle. Opcodes and names beyond what is needed are refused by name
- * (TQ_ERR_UNSUPPORTED); damage is TQ_ERR_FORMAT. The value lies in the arena. */
-tq_status tq_pickle_read(const uint8_t *bytes, size_t size, tq_arena *arena,
-                         const tq_pickle **out_value);
+/* Pickles that stand one behind the other. */
+typedef struct tq_pickles {
+    const uint8_t *bytes;
+    size_t size, at; /* at: the next one begins here */
+    tq_arena *arena; /* for all values */
+    int n_storages;
+    size_t capacity;
+    const tq_pickle **storages; /* that the pickles name, in that order; one may be there twice */
+} tq_pickles;
+
+/* Reads the next pickle. Opcodes and names beyond what is needed are refused by name
+ * (TQ_ERR_UNSUPPORTED); damage is TQ_ERR_FORMAT. */
+tq_status tq_pickle_read(tq_pickles *pickles, const tq_pickle **out_value);
+
+/* What a name means. HARMLESS: a class that training scripts keep beside weights (counters, paths,
+ * numbers of NumPy), whose content nobody needs. */
+typedef enum tq_pickle_name {
+    TQ_PICKLE_ORDERED_DICT,
+    TQ_PICKLE_REBUILD_TENSOR,
+    TQ_PICKLE_REBUILD_PARAMETER,
+    TQ_PICKLE_SIZE,
+    TQ_PICKLE_STORAGE_CLASS,
+    TQ_PICKLE_HARMLESS
+} tq_pickle_name;
+
+/* False: a name that nobody needs for weights. `out_dtype`: of a class of storages. */
+bool tq_pickle_find_name(const char *module, const char *name, int64_t *out_id,
+                         tq_dtype *out_dtype);
 
 #endif

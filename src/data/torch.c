@@ -1,8 +1,9 @@
 /* Checkpoints of PyTorch (torch.save since 1.6): a zip archive NAME/data.pkl, NAME/data/KEY, where
  * the pickle describes tensors as windows (offset, shape, strides) of storages, each a member. Only
- * dictionaries of tensors are read; pickle.c says how. */
+ * dictionaries of tensors are read; pickle.c says how. torch_stream.c reads what was written
+ * before. */
 #include "data_internal.h"
-#include "pickle_internal.h"
+#include "torch_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,23 +13,18 @@
 enum { MOST_EXPANSION = 1032, MOST_ARRAYS = 1 << 15, MOST_DEPTH = 16 };
 enum { MOST_PICKLE = 1 << 28 };
 
-/* A storage that has been read. */
-typedef struct storage {
-    const char *key;
-    void *bytes;
-    size_t size;
-} storage;
-
 typedef struct loader {
-    zip_t *zip;
+    zip_t *zip;         /* NULL: a stream, which `file` holds */
     const char *prefix; /* "archive/" */
+    void *file;
+    size_t file_size;
     tq_npz *out;
     tq_arena *scratch;
     void *pickle;
     int n_storages;
     size_t storages_capacity, names_capacity, tensors_capacity;
-    storage *storages;
-    uint64_t budget; /* bytes of tensors that may still be made */
+    tq_torch_storage *storages; /* that have been read */
+    uint64_t budget;            /* bytes of tensors that may still be made */
     int64_t n_visited;
 } loader;
 
@@ -96,6 +92,16 @@ static tq_status find_prefix(loader *l)
     return tq_fail(TQ_ERR_FORMAT, "no checkpoint of PyTorch: the archive has no data.pkl");
 }
 
+/* torch.jit.save writes the same kind of archive, but code with it. */
+static tq_status check_no_script(loader *l)
+{
+    const char *name = tq_arena_printf(l->scratch, "%sconstants.pkl", l->prefix);
+    return zip_name_locate(l->zip, name, 0) < 0
+               ? TQ_OK
+               : tq_fail(TQ_ERR_UNSUPPORTED, "an archive of TorchScript; save the state_dict of "
+                                             "the module");
+}
+
 static tq_status check_byte_order(loader *l)
 {
     const char *name = tq_arena_printf(l->scratch, "%sbyteorder", l->prefix);
@@ -111,30 +117,33 @@ static tq_status check_byte_order(loader *l)
 
 /* ---- tensors ---- */
 
-static tq_status storage_of(loader *l, const tq_pickle *value, const storage **out)
+static tq_status storage_of(loader *l, const tq_pickle *value, const tq_torch_storage **out)
 {
     for (int i = 0; i < l->n_storages; i++)
         if (strcmp(l->storages[i].key, value->text) == 0) {
             *out = &l->storages[i];
             return TQ_OK;
         }
-    storage s = { .key = value->text };
+    if (!l->zip)
+        return tq_fail(TQ_ERR_FORMAT, "storage '%s' is missing", value->text);
+    tq_torch_storage s = { .key = value->text, .owned = true };
     const char *name = tq_arena_printf(l->scratch, "%sdata/%s", l->prefix, value->text);
     TQ_PUSH(l->scratch, l->storages, l->n_storages, l->storages_capacity, s);
-    storage *kept = &l->storages[l->n_storages - 1];
-    const tq_status status =
-        read_member(l->zip, name, UINT64_C(1) << 46, &kept->bytes, &kept->size);
+    tq_torch_storage *kept = &l->storages[l->n_storages - 1];
+    void *bytes = NULL;
+    const tq_status status = read_member(l->zip, name, UINT64_C(1) << 46, &bytes, &kept->size);
     if (status) {
         l->n_storages--;
         return status;
     }
+    kept->bytes = bytes;
     l->budget += 4 * (uint64_t)kept->size;
     *out = kept;
     return TQ_OK;
 }
 
 /* The last element that the window reaches must lie in the storage. */
-static tq_status check_window(const tq_pickle *t, const storage *s, int64_t *out_count)
+static tq_status check_window(const tq_pickle *t, const tq_torch_storage *s, int64_t *out_count)
 {
     const size_t size = tq_dtype_size(t->storage->dtype);
     const uint64_t n = s->size / size;
@@ -159,7 +168,7 @@ static tq_status check_window(const tq_pickle *t, const storage *s, int64_t *out
     return TQ_OK;
 }
 
-static void copy_window(const tq_pickle *t, const storage *s, tq_tensor *out)
+static void copy_window(const tq_pickle *t, const tq_torch_storage *s, tq_tensor *out)
 {
     const size_t size = tq_dtype_size(t->storage->dtype);
     int64_t at[TQ_MAX_RANK] = { 0 };
@@ -176,7 +185,7 @@ static void copy_window(const tq_pickle *t, const storage *s, tq_tensor *out)
 
 static tq_status make_tensor(loader *l, const tq_pickle *t, tq_tensor *out)
 {
-    const storage *s;
+    const tq_torch_storage *s = NULL;
     int64_t count = 0;
     size_t size;
     TQ_TRY(storage_of(l, t->storage, &s));
@@ -242,41 +251,42 @@ static const tq_pickle *weights_in(const tq_pickle *root)
     return root;
 }
 
-static tq_status load(loader *l)
+static tq_status read_archive(loader *l, const tq_pickle **out_root)
 {
-    const tq_pickle *root;
     size_t size;
     TQ_TRY(find_prefix(l));
+    TQ_TRY(check_no_script(l));
     TQ_TRY(check_byte_order(l));
     const char *name = tq_arena_printf(l->scratch, "%sdata.pkl", l->prefix);
     TQ_TRY(read_member(l->zip, name, MOST_PICKLE, &l->pickle, &size));
-    TQ_TRY(tq_pickle_read(l->pickle, size, l->scratch, &root));
+    tq_pickles pickles = { .bytes = l->pickle, .size = size, .arena = l->scratch };
     l->budget = 1 << 20;
-    TQ_TRY(collect(l, "", weights_in(root), 0));
-    return l->out->n ? TQ_OK : tq_fail(TQ_ERR_FORMAT, "it holds no dictionary of tensors");
+    return tq_pickle_read(&pickles, out_root);
+}
+
+static tq_status read_stream(loader *l, const tq_pickle **out_root)
+{
+    l->budget = (1 << 20) + 4 * (uint64_t)l->file_size;
+    return tq_torch_read_stream(l->file, l->file_size, l->scratch, out_root, &l->n_storages,
+                                &l->storages);
 }
 
 static tq_status load_guarded(void *context)
 {
     loader *l = context;
+    const tq_pickle *root;
     l->out->arena = tq_arena_create();
     l->scratch = tq_arena_create();
-    return load(l);
+    TQ_TRY(l->zip ? read_archive(l, &root) : read_stream(l, &root));
+    TQ_TRY(collect(l, "", weights_in(root), 0));
+    return l->out->n ? TQ_OK
+                     : tq_fail(TQ_ERR_FORMAT, "it holds no dictionary of tensors; save the "
+                                              "state_dict of the network");
 }
 
 static tq_status open_archive(const char *path, zip_t **out)
 {
-    int fd, code = 0;
-    int64_t size;
-    char magic[2] = { 0 };
-    TQ_TRY(tq_data_open(path, &fd, &size));
-    const tq_status status = size < 2 ? TQ_OK : tq_file_read_at(fd, 0, magic, sizeof magic);
-    close(fd);
-    TQ_TRY(status);
-    if (magic[0] != 'P' || magic[1] != 'K')
-        return tq_fail(TQ_ERR_UNSUPPORTED,
-                       "not a zip archive: written before PyTorch 1.6, or no checkpoint; load it "
-                       "there and torch.save it again");
+    int code = 0;
     *out = zip_open(path, ZIP_RDONLY, &code);
     if (*out)
         return TQ_OK;
@@ -287,16 +297,49 @@ static tq_status open_archive(const char *path, zip_t **out)
     return failed;
 }
 
+/* An archive is left on the disk, a stream is read as a whole. */
+static tq_status read_head(int fd, int64_t size, loader *l, bool *out_is_archive)
+{
+    uint8_t head[16] = { 0 };
+    const size_t n = size < (int64_t)sizeof head ? (size_t)size : sizeof head;
+    TQ_TRY(tq_file_read_at(fd, 0, head, n));
+    *out_is_archive = head[0] == 'P' && head[1] == 'K';
+    if (*out_is_archive)
+        return TQ_OK;
+    if (!tq_torch_is_stream(head, n))
+        return tq_fail(TQ_ERR_FORMAT, "no checkpoint of PyTorch: neither a zip archive nor what "
+                                      "torch.save wrote before 1.6");
+    l->file_size = (size_t)size;
+    l->file = malloc(l->file_size);
+    if (!l->file)
+        return tq_fail(TQ_ERR_MEMORY, "no memory for %lld bytes", (long long)size);
+    return tq_file_read_at(fd, 0, l->file, l->file_size);
+}
+
+static tq_status open_file(const char *path, loader *l)
+{
+    int fd;
+    int64_t size;
+    bool is_archive = false;
+    TQ_TRY(tq_data_open(path, &fd, &size));
+    const tq_status status = read_head(fd, size, l, &is_archive);
+    close(fd);
+    TQ_TRY(status);
+    return is_archive ? open_archive(path, &l->zip) : TQ_OK;
+}
+
 tq_status tq_torch_load(const char *path, tq_npz *out_arrays)
 {
     *out_arrays = (tq_npz){ 0 };
     loader l = { .out = out_arrays };
-    tq_status status = open_archive(path, &l.zip);
+    tq_status status = open_file(path, &l);
     if (!status)
         status = tq_guard(load_guarded, &l);
     for (int i = 0; i < l.n_storages; i++)
-        free(l.storages[i].bytes);
+        if (l.storages[i].owned)
+            free((void *)(uintptr_t)l.storages[i].bytes);
     free(l.pickle);
+    free(l.file);
     tq_arena_destroy(l.scratch);
     if (l.zip)
         zip_discard(l.zip);

@@ -156,7 +156,7 @@ static tq_status infer_node(tq_node *node, tq_arena *scratch)
 
 tq_status tq_node_infer(tq_node *node)
 {
-    tq_arena *scratch = tq_arena_create();
+    tq_arena *scratch = tq_scratch_create();
     const tq_status status = infer_node(node, scratch);
     tq_arena_destroy(scratch);
     return tq_wrap(status, "node '%s' (%s)", node->name, node->op->entry.name);
@@ -209,7 +209,7 @@ int64_t tq_node_macs(const tq_node *node)
 {
     if (!node->op->macs)
         return 0;
-    tq_arena *scratch = tq_arena_create();
+    tq_arena *scratch = tq_scratch_create();
     const int n = node->n_inputs + TQ_OP_MAX_NAMES;
     tq_type *types = TQ_NEW_N(scratch, tq_type, n);
     const tq_type **pointers = TQ_NEW_N(scratch, const tq_type *, n);
@@ -234,12 +234,21 @@ int64_t tq_node_macs(const tq_node *node)
     return macs;
 }
 
+bool tq_node_input_is_parameter(const tq_node *node, int i)
+{
+    const tq_value *value = i < node->n_inputs ? node->inputs[i] : NULL;
+    if (!value || !value->is_const)
+        return false;
+    const tq_type *type = &value->type;
+    const bool codes = i == 1 && type->rank >= 2 && type->dtype != TQ_I64; /* of a weight */
+    return tq_dtype_is_float(type->dtype) || codes;
+}
+
 int64_t tq_node_n_parameters(const tq_node *node)
 {
     int64_t n = 0;
     for (int i = 0; i < node->n_inputs; i++)
-        if (node->inputs[i] && node->inputs[i]->is_const &&
-            tq_dtype_is_float(node->inputs[i]->type.dtype))
+        if (tq_node_input_is_parameter(node, i))
             n += tq_type_count(&node->inputs[i]->type);
     return n;
 }

@@ -189,7 +189,7 @@ static tq_status add_node(tq_graph *graph, const tq_node_spec *spec, tq_arena *s
 
 tq_status tq_graph_add_node(tq_graph *graph, const tq_node_spec *spec, tq_node **out_node)
 {
-    tq_arena *scratch = tq_arena_create();
+    tq_arena *scratch = tq_scratch_create();
     tq_node *node = NULL;
     const tq_status status = add_node(graph, spec, scratch, &node);
     tq_arena_destroy(scratch);

@@ -571,7 +571,7 @@ static tq_status parse_graph(parser *p)
 tq_status tq_graph_parse(const tq_registry *registry, const char *text, tq_graph **out_graph)
 {
     parser p = {
-        .text = text, .at = text, .graph = tq_graph_create(registry), .scratch = tq_arena_create()
+        .text = text, .at = text, .graph = tq_graph_create(registry), .scratch = tq_scratch_create()
     };
     const tq_status status = parse_graph(&p);
     tq_arena_destroy(p.scratch);

@@ -123,7 +123,7 @@ static tq_status verify(const tq_graph *graph, tq_arena *scratch)
 
 tq_status tq_graph_verify(const tq_graph *graph)
 {
-    tq_arena *scratch = tq_arena_create();
+    tq_arena *scratch = tq_scratch_create();
     const tq_status status = verify(graph, scratch);
     tq_arena_destroy(scratch);
     return status;

@@ -316,19 +316,6 @@ static tq_status run(void *context)
     return write_files(job);
 }
 
-/** Has this opset the node's operator, for its dtype? */
-static bool has_operator(const tq_node *node, int opset)
-{
-    const tq_op *op = tq_node_op(node);
-    const tq_value *x = tq_node_input(node, 0);
-    if (op->domain)
-        return true;
-    const tq_status status =
-        x ? tq_onnx_check_dtype(op->entry.name, opset, tq_value_type(x)->dtype) : TQ_OK;
-    tq_status_drop(status);
-    return !status && tq_onnx_op_since(op->entry.name) <= opset;
-}
-
 /** 17, or the first later opset that has all operators; what none has does not count. */
 static int default_opset(const tq_graph *graph)
 {
@@ -338,7 +325,7 @@ static int default_opset(const tq_graph *graph)
             opset = 21;
     for (const tq_node *node = tq_graph_first(graph); node; node = tq_node_next(node)) {
         int needed = opset;
-        while (needed <= TQ_ONNX_MAX_WRITTEN && !has_operator(node, needed))
+        while (needed <= TQ_ONNX_MAX_WRITTEN && !tq_onnx_has_form(graph, node, needed))
             needed++;
         opset = needed <= TQ_ONNX_MAX_WRITTEN ? needed : opset;
     }

@@ -145,6 +145,19 @@ static tq_status check_version(const tq_draft *draft)
     return x ? tq_onnx_check_dtype(draft->op, draft->opset, tq_value_type(x)->dtype) : TQ_OK;
 }
 
+/** Operators of ONNX on integers that ONNX itself gives them in no version: they go into our
+ * domain. */
+static bool is_beyond_onnx(const tq_draft *draft)
+{
+    const tq_value *x = tq_draft_input(draft, 0);
+    const tq_dtype dtype = x ? tq_value_type(x)->dtype : TQ_NONE;
+    if (dtype == TQ_NONE || !tq_dtype_is_integer(dtype) || draft->opset == TQ_ONNX_DIALECT_OPSET)
+        return false;
+    const tq_status status = tq_onnx_check_dtype(draft->op, TQ_ONNX_MAX_WRITTEN, dtype);
+    tq_status_drop(status);
+    return status != NULL;
+}
+
 static tq_status convert(tq_draft *draft)
 {
     TQ_TRY(check_version(draft));
@@ -177,6 +190,8 @@ static tq_status add_node(tq_onnx_writer *writer, const tq_node *node, Onnx__Nod
 {
     tq_draft draft;
     read_node(writer, node, &draft);
+    if (!*draft.domain && is_beyond_onnx(&draft))
+        draft.domain = "truq";
     if (!*draft.domain)
         TQ_TRY(convert(&draft));
     else if (tq_name_set_add(&writer->domains, draft.domain, 0))
@@ -188,6 +203,18 @@ static tq_status add_node(tq_onnx_writer *writer, const tq_node *node, Onnx__Nod
     if (writer->opset == TQ_ONNX_DIALECT_OPSET)
         add_noted_attrs(&draft, node);
     return write_node(writer, &draft, proto);
+}
+
+bool tq_onnx_has_form(const tq_graph *graph, const tq_node *node, int opset)
+{
+    tq_arena *arena = tq_scratch_create();
+    tq_onnx_writer writer = { .graph = graph, .opset = opset, .arena = arena };
+    tq_draft draft;
+    read_node(&writer, node, &draft);
+    const tq_status status = *draft.domain || is_beyond_onnx(&draft) ? TQ_OK : convert(&draft);
+    tq_status_drop(status);
+    tq_arena_destroy(arena);
+    return !status;
 }
 
 tq_status tq_writer_add_nodes(tq_onnx_writer *writer)

@@ -260,13 +260,18 @@ static tq_status check_age(const tq_draft *draft)
 }
 
 /** Operators of other domains than ONNX's are found by name in theirs, or, where an exporter put
- * them into ONNX's, by name alone. Gradients are made, never read. */
+ * them into ONNX's, by name alone. Ours has those of ONNX too, for dtypes that they lack there.
+ * Gradients are made, never read. */
+static bool is_in_domain(const tq_op *op, const char *domain)
+{
+    return !*domain || (op->domain ? strcmp(op->domain, domain) == 0 : strcmp(domain, "truq") == 0);
+}
+
 static tq_status find_op(const tq_draft *draft, const tq_op **out_op)
 {
     const tq_registry *registry = tq_graph_registry(draft->graph);
     const tq_op *op = (const tq_op *)(const void *)tq_registry_get(registry, TQ_KIND_OP, draft->op);
-    const bool found = op && !(op->flags & TQ_OP_GRADIENT) &&
-                       (!*draft->domain || (op->domain && strcmp(op->domain, draft->domain) == 0));
+    const bool found = op && !(op->flags & TQ_OP_GRADIENT) && is_in_domain(op, draft->domain);
     if (!found)
         return tq_fail(TQ_ERR_UNSUPPORTED, "operator '%s' of domain '%s' is not supported%s",
                        draft->op, *draft->domain ? draft->domain : "ai.onnx",

@@ -232,5 +232,7 @@ void tq_writer_put_prop(tq_onnx_writer *writer, const char *key, const char *tex
 void tq_writer_add_metadata(tq_onnx_writer *writer);
 /** Fills writer->nodes, used and domains: every node in the form of writer->opset. */
 tq_status tq_writer_add_nodes(tq_onnx_writer *writer);
+/** Can the node be written in this opset? */
+bool tq_onnx_has_form(const tq_graph *graph, const tq_node *node, int opset);
 
 #endif

@@ -37,16 +37,53 @@ bool tq_codes_clip_is_idle(const tq_codes *codes)
     return true;
 }
 
+/** The code that stands for a bound of the real numbers; false if none does exactly. */
+static bool code_of(const tq_codes *codes, double bound, int64_t otherwise, int64_t *out_code)
+{
+    const double exact = (bound - codes->offset[0]) / codes->scale[0], whole = nearbyint(exact);
+    *out_code = otherwise;
+    if (isinf(bound))
+        return true;
+    if (!(fabs(exact - whole) <= 1e-6 * (1.0 + fabs(whole))) || fabs(whole) > 0x1p31)
+        return false;
+    *out_code = tq_clip_i64((int64_t)whole, codes->lo, codes->hi);
+    return true;
+}
+
+/** A pending clip whose bounds lie on the grid (a Relu: the zero point does) is one of the codes.
+ */
+static tq_status clip_codes(tq_integerise *t, const tq_codes *codes, const tq_codes **out_codes)
+{
+    tq_codes *y = tq_arena_memdup(tq_int_arena(t), codes, sizeof *codes);
+    tq_value *inputs[3] = { codes->codes };
+    const tq_dtype dtype = tq_value_type(codes->codes)->dtype;
+    *out_codes = NULL;
+    if (codes->n != 1 || !(codes->scale[0] > 0) || tq_value_is_const(codes->codes) ||
+        !code_of(codes, codes->clip_lo, codes->lo, &y->lo) ||
+        !code_of(codes, codes->clip_hi, codes->hi, &y->hi))
+        return TQ_OK;
+    TQ_TRY(tq_codes_scalar(t, "min", dtype, y->lo, &inputs[1]));
+    TQ_TRY(tq_codes_scalar(t, "max", dtype, y->hi, &inputs[2]));
+    TQ_TRY(tq_int_emit(t, "Clip", inputs, 3, NULL, 0, &y->codes));
+    y->clip_lo = -INFINITY;
+    y->clip_hi = INFINITY;
+    *out_codes = y;
+    return TQ_OK;
+}
+
 tq_status tq_codes_affine(tq_integerise *t, int i, const tq_codes **out_codes)
 {
     const tq_codes *codes = tq_int_input(t, i);
     if (!codes)
         return tq_int_refuse(t, "input '%s' is not quantised; put a FakeQuantize on it",
                              input_name(t, i));
-    if (!tq_codes_clip_is_idle(codes))
-        return tq_int_refuse(
-            t, "a clip on input '%s' is not requantised yet; put a FakeQuantize on it",
-            input_name(t, i));
+    if (!tq_codes_clip_is_idle(codes)) {
+        TQ_TRY(clip_codes(t, codes, &codes));
+        if (!codes)
+            return tq_int_refuse(
+                t, "a clip on input '%s' is not requantised yet; put a FakeQuantize on it",
+                input_name(t, i));
+    }
     *out_codes = codes;
     return TQ_OK;
 }

@@ -144,11 +144,13 @@ static tq_status check_rounding(tq_integerise *t, const tq_codes *x, const tq_re
     if (n_ties > 0)
         return tq_int_refuse(t,
                              "an add and a shift cannot round '%s', which takes %lld of its ties "
-                             "to other codes; integerise with --rounding half-up",
+                             "to other codes; 'truq f2t --rounding half-up' rounds halves up",
                              name, (long long)n_ties);
     if (grid->rounding == TQ_ROUND_STOCHASTIC)
         return tq_int_refuse(
-            t, "an add and a shift cannot round '%s'; integerise with --rounding half-up", name);
+            t,
+            "an add and a shift cannot round '%s'; 'truq f2t --rounding half-up' rounds halves up",
+            name);
     return TQ_OK;
 }
 
@@ -171,10 +173,8 @@ tq_status tq_emit_requant(tq_integerise *t, const tq_codes *x, const tq_grid *gr
     tq_requant r;
     const tq_rounding rounding =
         grid->rounding == TQ_ROUND_FLOOR ? TQ_ROUND_FLOOR : TQ_ROUND_HALF_UP;
-    TQ_TRY(tq_wrap(tq_requant_find(&tq_int_options(t)->limits, x->n, scale, offset, x->lo, x->hi,
-                                   rounding, arena, &r),
-                   "cannot integerise '%s' (%s)", tq_node_name(tq_int_node(t)),
-                   tq_node_op_name(tq_int_node(t))));
+    TQ_TRY(tq_requant_find(&tq_int_options(t)->limits, x->n, scale, offset, x->lo, x->hi, rounding,
+                           arena, &r));
     bool differs;
     TQ_TRY(check_rounding(t, x, &r, grid, q_min, q_max, &differs));
     TQ_TRY(emit(t, x, &r, grid, q_min, q_max, &out_codes->codes));

@@ -10,6 +10,7 @@
 #include "ops/normalize_internal.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { X, SCALE, BIAS };
 enum { Y, MEAN, INVSTD };
@@ -20,18 +21,8 @@ static tq_type tail_of(const tq_type *x, int axis)
     return tq_type_make(x->dtype, x->rank - axis, x->dims + axis);
 }
 
-/** An axis of the tail that is not known is that of scale or bias, where it is not broadcast. */
-static void refine_tail(const tq_op_types *t, int i, tq_type *tail)
-{
-    const tq_type *p = tq_op_has(t, i) ? t->in[i] : NULL;
-    for (int d = 1; p && d <= p->rank && d <= tail->rank; d++) {
-        int64_t *dim = &tail->dims[tail->rank - d];
-        if (*dim == TQ_DIM_ANY && p->dims[p->rank - d] > 1)
-            *dim = p->dims[p->rank - d];
-    }
-}
-
-static tq_status check_parameter(const tq_op_types *t, int i, const tq_type *tail)
+/** A parameter's size is what the axis has, where `tail` does not know. */
+static tq_status check_parameter(const tq_op_types *t, int i, tq_type *tail)
 {
     if (!tq_op_has(t, i))
         return TQ_OK;
@@ -39,9 +30,12 @@ static tq_status check_parameter(const tq_op_types *t, int i, const tq_type *tai
     TQ_TRY(tq_op_need_rank(t, i, 0, tail->rank));
     tq_type both;
     TQ_TRY(tq_type_broadcast(t->in[i], tail, &both));
-    if (!tq_type_equal(&both, tail))
-        return tq_fail(TQ_ERR_SHAPE, "input %d is %s; expected to broadcast to %s", i,
-                       tq_type_text(t->in[i]).s, tq_type_text(tail).s);
+    for (int d = 0; d < tail->rank; d++) {
+        if (tail->dims[d] != TQ_DIM_ANY && tail->dims[d] != both.dims[d])
+            return tq_fail(TQ_ERR_SHAPE, "input %d is %s; expected to broadcast to %s", i,
+                           tq_type_text(t->in[i]).s, tq_type_text(tail).s);
+        tail->dims[d] = both.dims[d];
+    }
     return TQ_OK;
 }
 
@@ -53,13 +47,10 @@ static tq_status infer(tq_op_types *t)
     int axis;
     TQ_TRY(tq_op_axis(tq_attr_int(t->attrs, "axis"), t->in[X]->rank, &axis));
     tq_type tail = tail_of(t->in[X], axis);
-    for (int i = SCALE; i <= BIAS; i++)
-        refine_tail(t, i, &tail);
-    for (int i = SCALE; i <= BIAS; i++)
-        TQ_TRY(check_parameter(t, i, &tail));
+    TQ_TRY(check_parameter(t, SCALE, &tail));
+    TQ_TRY(check_parameter(t, BIAS, &tail));
     t->out[Y] = *t->in[X];
-    for (int d = 0; d < tail.rank; d++)
-        t->out[Y].dims[axis + d] = tail.dims[d];
+    memcpy(t->out[Y].dims + axis, tail.dims, (size_t)tail.rank * sizeof *tail.dims);
     for (int i = MEAN; i < t->n_out; i++) {
         t->out[i] = *t->in[X];
         for (int d = axis; d < t->out[i].rank; d++)

@@ -207,6 +207,25 @@ static tq_status emit(tq_integerise *t, const tq_codes *x, int64_t n, settings *
     return tq_int_emit(t, "NormalizeInteger", codes, 1, attrs, TQ_COUNT(attrs), codes);
 }
 
+static tq_status reshape(tq_integerise *t, const int64_t *dims, int rank, tq_value **codes)
+{
+    tq_value *target;
+    const int64_t n = rank;
+    TQ_TRY(tq_int_add_constant(t, "shape", TQ_I64, 1, &n, dims, &target));
+    return tq_int_emit(t, "Reshape", (tq_value *[]){ *codes, target }, 2, NULL, 0, codes);
+}
+
+/** The codes with rows of n, for the bounds of NormalizeInteger. */
+static tq_status with_rows(tq_integerise *t, int64_t n, tq_value **codes)
+{
+    const tq_type *type = tq_value_type(*codes);
+    if (type->dims[type->rank - 1] == n)
+        return TQ_OK;
+    int64_t shape[TQ_MAX_RANK] = { 0 }; /* 0: as it is */
+    shape[type->rank - 1] = n;
+    return reshape(t, shape, type->rank, codes);
+}
+
 tq_status tq_integerise_normalize(tq_integerise *t, bool centred)
 {
     const tq_node *node = tq_int_node(t);
@@ -214,7 +233,8 @@ tq_status tq_integerise_normalize(tq_integerise *t, bool centred)
     settings s = { .centred = centred };
     TQ_TRY(tq_codes_grid(t, X, &x, &s.zero_point));
     const tq_type *type = tq_value_type(x->codes);
-    const int64_t n = type->dims[type->rank - 1], axis = tq_attr_int(tq_node_attrs(node), "axis");
+    const tq_type *y = tq_value_type(tq_node_output(node, 0)); /* gain and bias told its sizes */
+    const int64_t n = y->dims[y->rank - 1], axis = tq_attr_int(tq_node_attrs(node), "axis");
     if (tq_node_n_outputs(node) > 1)
         return tq_int_refuse(t, "its statistics are outputs; only the result has an integer form");
     if ((axis != -1 && axis != type->rank - 1) || n < 1 || n > INT32_MAX)
@@ -223,16 +243,9 @@ tq_status tq_integerise_normalize(tq_integerise *t, bool centred)
                              "size has an integer form",
                              tq_type_text(type).s, (long long)axis);
     tq_value *codes = x->codes;
+    TQ_TRY(with_rows(t, n, &codes));
     TQ_TRY(emit(t, x, n, &s, &codes));
     return state(t, n, type->rank - 1, n, codes);
-}
-
-static tq_status reshape(tq_integerise *t, const int64_t *dims, int rank, tq_value **codes)
-{
-    tq_value *target;
-    const int64_t n = rank;
-    TQ_TRY(tq_int_add_constant(t, "groups", TQ_I64, 1, &n, dims, &target));
-    return tq_int_emit(t, "Reshape", (tq_value *[]){ *codes, target }, 2, NULL, 0, codes);
 }
 
 tq_status tq_integerise_group_normalize(tq_integerise *t, int64_t n_groups)

@@ -59,6 +59,14 @@ void tq_type_strides(const tq_type *type, int64_t strides[TQ_MAX_RANK]);
 /** Walks `dims` in row-major order: index 0 is zeroed by the caller; false past the end. */
 bool tq_index_next(int rank, const int64_t *dims, int64_t *index);
 
+/** The single number in a tensor attribute, `otherwise` when it is absent or empty. */
+static inline int64_t tq_pact_number(const tq_attrs *attrs, const char *name, int64_t otherwise)
+{
+    const tq_tensor *tensor = tq_attr_tensor(attrs, name);
+    const bool has = tensor && tensor->data && tq_tensor_count(tensor) >= 1;
+    return has ? tq_load_i64(tensor->data, tensor->type.dtype, 0) : otherwise;
+}
+
 /* ---- losses ---------------------------------------------------------------------------------- */
 
 /** The loss of one row of CrossEntropy; NaN where the label is no class. */

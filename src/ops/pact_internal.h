@@ -1,19 +1,10 @@
-/* Reading QuantLib's integer operators (domain "PACTOps"): numbers that come as tensors, exact
- * division. */
+/* What QuantLib's integer operators (domain "PACTOps") share: exact division, checks. */
 #ifndef TQ_OPS_PACT_INTERNAL_H
 #define TQ_OPS_PACT_INTERNAL_H
 
 #include "ops/ops.h"
 
 typedef __int128 tq_wide;
-
-/** The single number in a tensor attribute, `otherwise` when it is absent or empty. */
-static inline int64_t tq_pact_number(const tq_attrs *attrs, const char *name, int64_t otherwise)
-{
-    const tq_tensor *tensor = tq_attr_tensor(attrs, name);
-    const bool has = tensor && tensor->data && tq_tensor_count(tensor) >= 1;
-    return has ? tq_load_i64(tensor->data, tensor->type.dtype, 0) : otherwise;
-}
 
 /** floor(a / b), b > 0. */
 static inline tq_wide tq_floor_div(tq_wide a, tq_wide b)

@@ -48,7 +48,7 @@ const tq_pipeline tq_pipeline_f2f_folded = {
 const tq_pipeline tq_pipeline_f2t = {
     .entry = { .name = "f2t", .brief = "fake- to true-quantised" },
     .editors = (const char *const[]){ "remove-identity", "drop-last-softmax", "integerise",
-                                      "merge-requants", "prove", NULL },
+                                      "clip-into-requant", "merge-requants", "prove", NULL },
     .stages = 1u << TQ_EDIT_CUSTOM,
 };
 
@@ -79,6 +79,14 @@ const tq_pipeline tq_pipeline_graph_mode = {
 
 const tq_pipeline tq_pipeline_lift = {
     .entry = { .name = "lift", .brief = "what others quantised becomes fake- or true-quantised" },
-    .editors = (const char *const[]){ "lift-integers", "lift-integer-layers", "lift-weights",
-                                      "lift-qdq", "lift-transposed-weights", NULL },
+    .editors = (const char *const[]){ "separate-constants", "lift-integers", "lift-integer-layers",
+                                      "lift-weights", "lift-qdq", "lift-transposed-weights", NULL },
+};
+
+/* An integer network of others, with the codes of its inputs stated. */
+const tq_pipeline tq_pipeline_narrow = {
+    .entry = { .name = "narrow", .brief = "an integer network of others becomes one of ours" },
+    .editors = (const char *const[]){ "remove-identity", "fold-constants", "narrow-integers",
+                                      "fold-constants", "merge-requants", "prove", NULL },
+    .stages = 1u << TQ_EDIT_CUSTOM,
 };

@@ -94,9 +94,10 @@ static tq_status check_request(const request *r)
             return tq_fail(TQ_ERR_VALUE, "channel %d has scale %g and offset %g; expected numbers",
                            c, r->scale[c], r->offset[c]);
     if (r->rounding != TQ_ROUND_HALF_UP && r->rounding != TQ_ROUND_FLOOR)
-        return tq_fail(TQ_ERR_CHECK,
-                       "an add and a shift cannot round '%s'; integerise with --rounding half-up",
-                       tq_rounding_name(r->rounding));
+        return tq_fail(
+            TQ_ERR_CHECK,
+            "an add and a shift cannot round '%s'; 'truq f2t --rounding half-up' rounds halves up",
+            tq_rounding_name(r->rounding));
     return TQ_OK;
 }
 

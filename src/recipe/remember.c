@@ -50,7 +50,7 @@ static void remember_editors(int n, const tq_editor *const *editors, tq_arena *a
 void tq_recipe_remember(const tq_recipe *recipe, int n_editors, const tq_editor *const *editors,
                         tq_graph *graph)
 {
-    tq_arena *arena = tq_arena_create();
+    tq_arena *arena = tq_scratch_create();
     const char *controllers = "";
     for (int i = 0; recipe->controllers && recipe->controllers[i]; i++)
         add_line(arena, &controllers, recipe->controllers[i]);

@@ -1,6 +1,8 @@
 /* A network as a picture: Graphviz' language, or SVG laid out by its `dot`. Nodes are boxes in
- * clusters, one for each scope of their names that holds more than one; edges carry type and bits,
- * those with codes are coloured; a constant is drawn where several nodes share it. Identifiers are
+ * clusters, one for each scope of their names that holds more than one; edges carry the type and,
+ * of codes, the bits, those with codes are coloured; a constant is drawn where several nodes share
+ * it; the range of a quantised weight is part of its quantiser. The title says what the colours in
+ * it mean. Identifiers are
  * numbers: names only stand in labels, cleaned of control characters and of what is no UTF-8, and
  * escaped. Graphviz is given no plug-ins but its own layout and SVG writer, so that a picture does
  * not depend on fonts or on what is installed; the reference to a DTD is cut off. */
@@ -33,9 +35,11 @@ typedef struct drawing {
     int n_scopes;
     size_t capacity;
     scope *scopes;
-    tq_index nodes; /* numbers of nodes */
-    int *scope_of;  /* of each node */
-    Agnode_t **boxes;
+    tq_index nodes;     /* numbers of nodes */
+    int *scope_of;      /* of each node */
+    Agnode_t **boxes;   /* NULL: not drawn */
+    unsigned seen;      /* colours of edges, bits of 1 << tone */
+    const char *device; /* one that a node is on */
 } drawing;
 
 /* ---- text ---- */
@@ -99,6 +103,20 @@ static void set(void *object, const char *key, const char *value)
     agsafeset(object, (char *)(uintptr_t)key, (char *)(uintptr_t)value, (char *)(uintptr_t) "");
 }
 
+/** The range of a weight, which its quantiser alone reads. */
+static bool is_hidden(const tq_node *node)
+{
+    if (!tq_node_is(node, "WeightRange"))
+        return false;
+    for (int i = 0; i < tq_node_n_outputs(node); i++) {
+        const tq_value *y = tq_node_output(node, i);
+        for (int k = 0; k < tq_value_n_consumers(y); k++)
+            if (tq_value_is_output(y) || !tq_node_is(tq_value_consumer(y, k), "FakeQuantize"))
+                return false;
+    }
+    return true;
+}
+
 /* ---- scopes ---- */
 
 /** Bytes of the name before its last part; 0: it has one part. */
@@ -131,18 +149,20 @@ static void find_scopes(drawing *d)
         const char *name = tq_node_name(node);
         d->scope_of[k] = add_scope(d, name, scope_length(name, strlen(name)), 0);
         for (int s = d->scope_of[k]; s >= 0; s = d->scopes[s].parent)
-            d->scopes[s].n_nodes++;
+            d->scopes[s].n_nodes += !is_hidden(node);
     }
 }
 
-/** A node that a block is named after stands in it. */
+/** A node that a block is named after stands in it, beside what is named after the node. */
 static void move_into_own(drawing *d)
 {
     int k = 0;
     for (const tq_node *node = tq_graph_first(d->graph); node; node = tq_node_next(node), k++)
         for (int s = 0; s < d->n_scopes; s++)
-            if (d->scopes[s].n_nodes > 1 && strcmp(d->scopes[s].name, tq_node_name(node)) == 0)
+            if (d->scopes[s].n_nodes > 0 && strcmp(d->scopes[s].name, tq_node_name(node)) == 0) {
                 d->scope_of[k] = s;
+                d->scopes[s].n_nodes++;
+            }
 }
 
 /** The cluster of a scope, or of the next one outside that holds more than one node. */
@@ -185,13 +205,35 @@ static const char *fill_of(const tq_node *node)
                : "#ffffff";
 }
 
-static Agnode_t *add_box(Agraph_t *where, char kind, int number, const char *text,
+/** Letters of the longer line. */
+static size_t line_length(const char *text)
+{
+    size_t longest = 0;
+    for (const char *line = text; line;) {
+        const char *end = strstr(line, "\\n");
+        const size_t n = end ? (size_t)(end - line) : strlen(line);
+        longest = n > longest ? n : longest;
+        line = end ? end + 2 : NULL;
+    }
+    return longest;
+}
+
+/** Graphviz measures with the widths of Helvetica; who shows the picture may have a wider font
+ * only. */
+static void set_width(const drawing *d, Agnode_t *box, const char *text)
+{
+    const double letter = 0.62 * 10 / 72; /* inches, of 10 points */
+    set(box, "width", tq_arena_printf(d->arena, "%.2f", 0.25 + letter * (double)line_length(text)));
+}
+
+static Agnode_t *add_box(const drawing *d, Agraph_t *where, char kind, int number, const char *text,
                          const char *shape, const char *fill)
 {
     char id[32];
     snprintf(id, sizeof id, "%c%d", kind, number);
     Agnode_t *box = agnode(where, id, 1);
     set(box, "label", text);
+    set_width(d, box, text);
     set(box, "shape", shape);
     set(box, "style", "filled");
     set(box, "fillcolor", fill);
@@ -203,30 +245,49 @@ static void add_nodes(drawing *d)
     int k = 0;
     for (const tq_node *node = tq_graph_first(d->graph); node; node = tq_node_next(node), k++) {
         const char *text = label(d->arena, tq_node_name(node), tq_report_node(node, d->arena));
-        d->boxes[k] = add_box(cluster_of(d, d->scope_of[k]), 'n', k, text, "box", fill_of(node));
+        const char *device = tq_node_meta(node, "device");
+        if (is_hidden(node))
+            continue;
+        d->boxes[k] = add_box(d, cluster_of(d, d->scope_of[k]), 'n', k, text, "box", fill_of(node));
+        if (device && strcmp(device, "cpu") != 0)
+            d->device = device;
     }
 }
 
 /* ---- edges ---- */
 
 /** Codes by their width, sums and reals grey. */
-static const char *colour_of(const tq_value *value, int bits)
+enum { GREY, TO_16, TO_8, TO_4, TO_2, N_TONES };
+static const char *const tones[N_TONES] = { "#808080", "#6f42c1", "#1f6feb", "#1a7f37", "#bf3989" };
+static const char *const tone_names[N_TONES] = { "grey reals and sums", "purple to 16 bit",
+                                                 "blue to 8 bit", "green to 4 bit",
+                                                 "pink to 2 bit" };
+
+static int tone_of(const tq_value *value, int bits)
 {
-    const bool sum = tq_dtype_is_integer(tq_value_type(value)->dtype) && bits > 16;
-    if (bits > 16 || sum)
-        return "#808080";
-    return bits > 8 ? "#6f42c1" : bits > 4 ? "#1f6feb" : bits > 2 ? "#1a7f37" : "#bf3989";
+    if (bits > 16 || tq_value_type(value)->dtype == TQ_BOOL)
+        return GREY;
+    return bits > 8 ? TO_16 : bits > 4 ? TO_8 : bits > 2 ? TO_4 : TO_2;
+}
+
+/** Spaces keep the text apart from the line where the font is wider than Graphviz knows. */
+static const char *edge_text(const drawing *d, const tq_value *value, int bits, int tone)
+{
+    const char *type = tq_type_text(tq_value_type(value)).s;
+    const int n = (int)strlen(type) / 3 + 1;
+    const char *line = tq_arena_printf(d->arena, "%*s%s%*s", n, "", type, n, "");
+    return tone == GREY ? line : tq_arena_printf(d->arena, "%s\\n%d bit", line, bits);
 }
 
 static void add_edge(drawing *d, Agnode_t *from, Agnode_t *to, const tq_value *value)
 {
-    const int bits = tq_value_bits(value);
+    const int bits = tq_value_bits(value), tone = tone_of(value, bits);
     Agedge_t *edge = agedge(d->picture, from, to, NULL, 1);
-    set(edge, "label",
-        tq_arena_printf(d->arena, "%s\\n%d bit", tq_type_text(tq_value_type(value)).s, bits));
-    set(edge, "color", colour_of(value, bits));
-    set(edge, "fontcolor", colour_of(value, bits));
-    set(edge, "penwidth", bits <= 16 ? "2" : "1");
+    set(edge, "label", edge_text(d, value, bits, tone));
+    set(edge, "color", tones[tone]);
+    set(edge, "fontcolor", tones[tone]);
+    set(edge, "penwidth", tone != GREY ? "2" : "1");
+    d->seen |= 1u << tone;
 }
 
 static Agnode_t *box_of(const drawing *d, const tq_node *node)
@@ -243,17 +304,20 @@ static void add_edges_from(drawing *d, Agnode_t *from, const tq_value *value)
         if (tq_index_find(&seen, reader) >= 0)
             continue;
         tq_index_set(&seen, reader, 0);
+        if (!box_of(d, reader))
+            continue;
         for (int k = 0; k < tq_node_n_inputs(reader); k++)
             if (tq_node_input(reader, k) == value)
                 add_edge(d, from, box_of(d, reader), value);
     }
 }
 
-static int n_readers(const tq_value *value)
+static int n_readers(const drawing *d, const tq_value *value)
 {
     int n = 0;
     for (int i = 0; i < tq_value_n_consumers(value); i++)
-        n += i == 0 || tq_value_consumer(value, i) != tq_value_consumer(value, i - 1);
+        n += (i == 0 || tq_value_consumer(value, i) != tq_value_consumer(value, i - 1)) &&
+             box_of(d, tq_value_consumer(value, i)) != NULL;
     return n;
 }
 
@@ -261,11 +325,11 @@ static void add_constants(drawing *d)
 {
     for (int i = 0; i < tq_graph_n_values(d->graph); i++) {
         const tq_value *value = tq_graph_value(d->graph, i);
-        if (!tq_value_is_const(value) || n_readers(value) < 2 ||
+        if (!tq_value_is_const(value) || n_readers(d, value) < 2 ||
             tq_type_count(tq_value_type(value)) < 2)
             continue;
         Agnode_t *box =
-            add_box(d->picture, 'c', i, label(d->arena, tq_value_name(value), "shared constant"),
+            add_box(d, d->picture, 'c', i, label(d->arena, tq_value_name(value), "shared constant"),
                     "note", "#f0f0f0");
         add_edges_from(d, box, value);
     }
@@ -276,8 +340,9 @@ static void add_inputs(drawing *d)
     for (int i = 0; i < tq_graph_n_inputs(d->graph); i++) {
         const tq_value *value = tq_graph_input(d->graph, i);
         add_edges_from(d,
-                       add_box(d->picture, 'i', i, label(d->arena, tq_value_name(value), "input"),
-                               "ellipse", "#e8e8e8"),
+                       add_box(d, d->picture, 'i', i,
+                               label(d->arena, tq_value_name(value), "input"), "ellipse",
+                               "#e8e8e8"),
                        value);
     }
 }
@@ -286,8 +351,9 @@ static void add_outputs(drawing *d)
 {
     for (int i = 0; i < tq_graph_n_outputs(d->graph); i++) {
         const tq_value *value = tq_graph_output(d->graph, i);
-        Agnode_t *box = add_box(d->picture, 'o', i, label(d->arena, tq_value_name(value), "output"),
-                                "ellipse", "#e8e8e8");
+        Agnode_t *box =
+            add_box(d, d->picture, 'o', i, label(d->arena, tq_value_name(value), "output"),
+                    "ellipse", "#e8e8e8");
         if (tq_value_producer(value))
             add_edge(d, box_of(d, tq_value_producer(value)), box, value);
     }
@@ -298,7 +364,7 @@ static void add_edges(drawing *d)
     add_inputs(d);
     add_constants(d);
     for (const tq_node *node = tq_graph_first(d->graph); node; node = tq_node_next(node))
-        for (int i = 0; i < tq_node_n_outputs(node); i++)
+        for (int i = 0; i < tq_node_n_outputs(node) && box_of(d, node); i++)
             add_edges_from(d, box_of(d, node), tq_node_output(node, i));
     add_outputs(d);
 }
@@ -313,13 +379,27 @@ static void set_style(const drawing *d, int n)
     agattr(d->picture, AGEDGE, (char *)(uintptr_t) "fontname", (char *)(uintptr_t) "Helvetica");
     set(d->picture, "fontname", "Helvetica");
     set(d->picture, "fontsize", "10");
-    set(d->picture, "label", label(d->arena, tq_graph_name(d->graph), NULL));
     set(d->picture, "labelloc", "t");
     if (n <= MANY_NODES)
         return;
     set(d->picture, "nslimit", "1"); /* large ones are laid out with less polish */
     set(d->picture, "nslimit1", "1");
     set(d->picture, "splines", "polyline");
+}
+
+/** The name, and what the colours mean that are there. */
+static void set_title(const drawing *d)
+{
+    tq_string text = { .arena = d->arena };
+    tq_string_printf(&text, "%s", "");
+    for (int tone = TO_16; tone < N_TONES; tone++)
+        if (d->seen >> tone & 1u)
+            tq_string_printf(&text, "%s%s", text.n ? ", " : "edges: ", tone_names[tone]);
+    if (text.n)
+        tq_string_printf(&text, ", %s", tone_names[GREY]);
+    if (d->device)
+        tq_string_printf(&text, "%sgreen boxes: on %s", text.n ? "; " : "", d->device);
+    set(d->picture, "label", label(d->arena, tq_graph_name(d->graph), text.n ? text.s : NULL));
 }
 
 static void make_picture(drawing *d)
@@ -336,6 +416,7 @@ static void make_picture(drawing *d)
     move_into_own(d);
     add_nodes(d);
     add_edges(d);
+    set_title(d);
 }
 
 static tq_status write_dot(const drawing *d, tq_string *out)

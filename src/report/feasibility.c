@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 static const char *whole(tq_arena *arena, int64_t number)
 {
@@ -53,6 +54,29 @@ static void add_summary(const tq_feasibility *f, tq_arena *arena, tq_string *out
                      f->n_after, f->n_never);
 }
 
+/* Nodes of one operator that are refused for one reason, in one line. */
+static void add_refusals(const tq_feasibility *f, tq_arena *arena, tq_string *out)
+{
+    static const char *const titles[] = { "never", ">nodes", "first", "why" };
+    tq_table *table = tq_table_create(arena, TQ_COUNT(titles), titles);
+    bool *told = TQ_NEW_N(arena, bool, f->n + 1);
+    for (int i = 0; i < f->n; i++) {
+        const tq_feasible_node *first = &f->nodes[i];
+        int n = 0;
+        for (int k = i; k < f->n && first->verdict == TQ_NEVER_RUNS && !told[i]; k++)
+            if (f->nodes[k].verdict == TQ_NEVER_RUNS && strcmp(f->nodes[k].op, first->op) == 0 &&
+                strcmp(f->nodes[k].why, first->why) == 0) {
+                told[k] = k > i;
+                n++;
+            }
+        if (n > 0)
+            tq_table_add(table, (const char *[]){ first->op, tq_arena_printf(arena, "%d", n),
+                                                  first->node, first->why });
+    }
+    if (f->n_never > 0)
+        tq_string_printf(out, "%s\n", tq_table_print(table));
+}
+
 static const char *feasibility_text(const tq_feasibility *f, tq_arena *arena)
 {
     static const char *const titles[] = {
@@ -69,6 +93,7 @@ static const char *feasibility_text(const tq_feasibility *f, tq_arena *arena)
     }
     tq_string out = { .arena = arena };
     tq_string_printf(&out, "%s\n", tq_table_print(table));
+    add_refusals(f, arena, &out);
     add_summary(f, arena, &out);
     return out.s;
 }

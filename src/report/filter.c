@@ -218,8 +218,17 @@ static bool is_expression(const char *text)
     return false;
 }
 
+/** "op:Conv": a key that there is not, rather than a name with a colon ("conv:0"). */
+static bool has_unknown_key(const char *text)
+{
+    const size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyz");
+    return n > 0 && text[n] == ':' && text[n + 1] && !strchr("0123456789:", text[n + 1]);
+}
+
 static tq_status parse(parser *p)
 {
+    if (!is_expression(p->text) && has_unknown_key(p->text))
+        return wrong(p, "name:, type: or device: (a name with a colon is name:RE)");
     if (!is_expression(p->text)) {
         condition *c = TQ_NEW(p->arena, condition);
         c->kind = MATCHES_NAME;

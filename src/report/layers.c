@@ -1,5 +1,6 @@
 /* What a network consists of: `name  Op(parameters)`, shapes, parameters and multiply-accumulates,
  * with totals, in the order of execution. */
+#include "base/base.h"
 #include "report/report_internal.h"
 
 #include <truq/recipe.h>
@@ -27,120 +28,6 @@ typedef struct layers {
     layer *items;
     int64_t n_parameters, n_macs; /* of those shown */
 } layers;
-
-/* ---- one node ---- */
-
-/** "16x3x3x3" */
-static const char *dims_text(tq_arena *arena, int64_t n, const int64_t *dims)
-{
-    tq_string text = { .arena = arena };
-    tq_string_add(&text, "", 0);
-    for (int64_t i = 0; i < n; i++) {
-        if (dims[i] == TQ_DIM_ANY)
-            tq_string_printf(&text, "%s?", i ? "x" : "");
-        else
-            tq_string_printf(&text, "%s%" PRId64, i ? "x" : "", dims[i]);
-    }
-    return text.s;
-}
-
-static const char *list_text(tq_arena *arena, const tq_attr *attr)
-{
-    enum { SHOWN = 8 };
-    tq_string text = { .arena = arena };
-    tq_string_add(&text, "", 0);
-    for (int i = 0; i < attr->n && i < SHOWN; i++) {
-        if (attr->kind == TQ_ATTR_FLOATS)
-            tq_string_printf(&text, "%s%g", i ? "," : "", (double)attr->floats[i]);
-        else
-            tq_string_printf(&text, "%s%s", i ? "," : "", attr->strings[i]);
-    }
-    if (attr->n > SHOWN)
-        tq_string_printf(&text, ",... (%d)", attr->n);
-    return text.s;
-}
-
-static const char *attr_text(tq_arena *arena, const tq_attr *attr)
-{
-    switch (attr->kind) {
-    case TQ_ATTR_INT:
-        return tq_arena_printf(arena, "%" PRId64, attr->i);
-    case TQ_ATTR_FLOAT:
-        return tq_arena_printf(arena, "%g", (double)attr->f);
-    case TQ_ATTR_STRING:
-        return attr->s;
-    case TQ_ATTR_INTS:
-        return dims_text(arena, attr->n, attr->ints);
-    case TQ_ATTR_FLOATS:
-    case TQ_ATTR_STRINGS:
-        return list_text(arena, attr);
-    case TQ_ATTR_TENSOR:
-        return tq_arena_strdup(arena, tq_type_text(&attr->tensor.type).s);
-    case TQ_ATTR_NONE:
-        break;
-    }
-    return "";
-}
-
-/** Says no more than the operator's default? */
-static bool is_default(const tq_op *op, const tq_attr *attr)
-{
-    for (int i = 0; i < TQ_OP_MAX_ATTRS && op->attrs[i].name; i++) {
-        const tq_attr *own = &op->attrs[i];
-        if (strcmp(own->name, attr->name) != 0)
-            continue;
-        const bool required = op->required_attrs >> i & 1u;
-        if (required || own->kind != attr->kind)
-            return false;
-        return (attr->kind == TQ_ATTR_INT && attr->i == own->i) ||
-               (attr->kind == TQ_ATTR_FLOAT && attr->f == own->f) ||
-               (attr->kind == TQ_ATTR_STRING && own->s && strcmp(attr->s, own->s) == 0);
-    }
-    return false;
-}
-
-static bool all_are(const tq_attr *attr, int64_t value)
-{
-    for (int i = 0; i < attr->n; i++)
-        if (attr->ints[i] != value)
-            return false;
-    return true;
-}
-
-/** What a reader takes for granted of windows: step 1, no padding, the size of the weight. */
-static bool is_plain(const tq_node *node, const tq_attr *attr)
-{
-    if (attr->kind != TQ_ATTR_INTS)
-        return false;
-    if (strcmp(attr->name, "kernel_shape") == 0)
-        return tq_node_is_const_from(node, 1);
-    if (strcmp(attr->name, "pads") == 0)
-        return all_are(attr, 0);
-    return (!strcmp(attr->name, "strides") || !strcmp(attr->name, "dilations")) && all_are(attr, 1);
-}
-
-const char *tq_report_node(const tq_node *node, tq_arena *arena)
-{
-    const tq_attrs *attrs = tq_node_attrs(node);
-    const tq_value *weight = tq_node_input(node, 1);
-    tq_string text = { .arena = arena };
-    bool any = false;
-    tq_string_printf(&text, "%s(", tq_node_op_name(node));
-    if (weight && tq_value_is_const(weight) && tq_value_type(weight)->rank >= 2) {
-        const tq_type *type = tq_value_type(weight);
-        tq_string_printf(&text, "%s", dims_text(arena, type->rank, type->dims));
-        any = true;
-    }
-    for (int i = 0; i < tq_attrs_count(attrs); i++) {
-        const tq_attr *attr = tq_attrs_at(attrs, i);
-        if (is_default(tq_node_op(node), attr) || is_plain(node, attr))
-            continue;
-        tq_string_printf(&text, "%s%s=%s", any ? ", " : "", attr->name, attr_text(arena, attr));
-        any = true;
-    }
-    tq_string_add(&text, ")", 1);
-    return tq_text_clean(arena, text.s);
-}
 
 /* ---- which nodes ---- */
 
@@ -176,6 +63,21 @@ static const tq_value_range *range_of(const layers *l, const tq_value *value, in
     return NULL;
 }
 
+/** Constants that several layers read count once in the whole. */
+static void count_parameters(layers *l)
+{
+    tq_index seen = tq_index_make(l->arena, tq_graph_n_values(l->graph) + 1);
+    for (int k = 0; k < l->n; k++)
+        for (int i = 0; i < tq_node_n_inputs(l->items[k].node); i++) {
+            const tq_value *value = tq_node_input(l->items[k].node, i);
+            if (!tq_node_input_is_parameter(l->items[k].node, i) ||
+                tq_index_find(&seen, value) >= 0)
+                continue;
+            tq_index_set(&seen, value, 0);
+            l->n_parameters += tq_type_count(tq_value_type(value));
+        }
+}
+
 static void collect(layers *l, const selection *s)
 {
     int at = 0;
@@ -192,9 +94,9 @@ static void collect(layers *l, const selection *s)
                          .range = range_of(l, output, &at),
                          .n_parameters = tq_node_n_parameters(node),
                          .n_macs = tq_node_macs(node) };
-        l->n_parameters += item->n_parameters;
         l->n_macs += item->n_macs;
     }
+    count_parameters(l);
 }
 
 static tq_status find(layers *l)
@@ -273,11 +175,17 @@ static void add_border(const layers *l, tq_string *out, const char *what, const 
     tq_string_add(out, "\n", 1);
 }
 
+/** Integers between reals ('truq f2t --partial') are neither one nor the other. */
+static const char *stage_of(const tq_graph *graph)
+{
+    const char *said = tq_graph_meta(graph, "stage");
+    return said && strcmp(said, "partial") == 0 ? "mixed" : tq_stage_name(tq_graph_stage(graph));
+}
+
 static void add_head(const layers *l, tq_string *out)
 {
     const tq_graph *g = l->graph;
-    tq_string_printf(out, "%s: %s network", tq_text_clean(l->arena, tq_graph_name(g)),
-                     tq_stage_name(tq_graph_stage(g)));
+    tq_string_printf(out, "%s: %s network", tq_text_clean(l->arena, tq_graph_name(g)), stage_of(g));
     static const char *const keys[] = { "preset", "dialect", "recipe", "backend" };
     for (int i = 0; i < TQ_COUNT(keys); i++)
         if (tq_graph_meta(g, keys[i]))
@@ -307,18 +215,23 @@ static const char *sqnr_text(tq_arena *arena, const tq_value_range *r)
 }
 
 /** Columns that are shown where there is something in them. */
-enum { BITS = 1, RANGES = 2 };
+enum { DEVICE = 1, BITS = 2, RANGES = 4, MAX_COLUMNS = 10 };
 
 static int shown_columns(const layers *l)
 {
-    const bool quantised = tq_graph_stage(l->graph) != TQ_STAGE_FLOAT || l->options->n_ranges;
-    return (quantised ? BITS : 0) | (l->options->n_ranges ? RANGES : 0);
+    const bool quantised = strcmp(stage_of(l->graph), "float") != 0 || l->options->n_ranges;
+    int columns = (quantised ? BITS : 0) | (l->options->n_ranges ? RANGES : 0);
+    for (const tq_node *node = tq_graph_first(l->graph); node; node = tq_node_next(node))
+        columns |= tq_node_meta(node, "device") ? DEVICE : 0;
+    return columns;
 }
 
 static tq_table *make_table(const layers *l, int columns)
 {
-    const char *titles[9] = { "name", "operator", "output" };
+    const char *titles[MAX_COLUMNS] = { "name", "operator", "output" };
     int n = 3;
+    if (columns & DEVICE)
+        titles[n++] = "device";
     if (columns & BITS)
         titles[n++] = ">bits";
     if (columns & RANGES) {
@@ -334,9 +247,11 @@ static tq_table *make_table(const layers *l, int columns)
 static void add_line(const layers *l, const layer *item, int columns, tq_table *table)
 {
     const tq_value_range *r = item->range;
-    const char *cells[9] = { tq_node_name(item->node), item->text,
-                             tq_arena_strdup(l->arena, tq_type_text(item->output).s) };
+    const char *cells[MAX_COLUMNS] = { tq_node_name(item->node), item->text,
+                                       tq_arena_strdup(l->arena, tq_type_text(item->output).s) };
     int n = 3;
+    if (columns & DEVICE)
+        cells[n++] = tq_node_meta(item->node, "device");
     if (columns & BITS)
         cells[n++] = tq_arena_printf(l->arena, "%d", item->bits);
     if (columns & RANGES) {
@@ -403,6 +318,7 @@ static void add_layer_json(const layers *l, const layer *item, tq_json *json)
     tq_json_add_text(json, "op", tq_node_op_name(item->node));
     tq_json_add_text(json, "text", item->text);
     add_type_json(json, item->output);
+    tq_json_add_text(json, "device", tq_node_meta(item->node, "device"));
     tq_json_add_integer(json, "bits", item->bits);
     if (item->range) {
         tq_json_add_number(json, "min", item->range->min);
@@ -421,7 +337,7 @@ static const char *layers_json(const layers *l)
     const tq_graph *g = l->graph;
     tq_json *json = tq_json_create(l->arena);
     tq_json_add_text(json, "name", tq_graph_name(g));
-    tq_json_add_text(json, "stage", tq_stage_name(tq_graph_stage(g)));
+    tq_json_add_text(json, "stage", stage_of(g));
     tq_json_add_text(json, "preset", tq_graph_meta(g, "preset"));
     tq_json_add_text(json, "dialect", tq_graph_meta(g, "dialect"));
     tq_json_open_array(json, "inputs");

@@ -3,6 +3,7 @@
 #include "report/report_internal.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 static int64_t macs_of(const tq_part *part)
 {
@@ -24,6 +25,67 @@ static const char *names_of(int n, tq_value *const *values, tq_arena *arena)
 static const char *place_of(const tq_parts *parts, int i, const char *outside, tq_arena *arena)
 {
     return i < 0 ? outside : tq_arena_printf(arena, "%d %s", i, parts->parts[i].device);
+}
+
+/* ---- what the device refuses ---- */
+
+typedef struct refusal {
+    const char *op, *why, *first;
+    int n;
+    int64_t macs;
+} refusal;
+
+/* Nodes of one operator that are refused for the same reason; returns how many groups. */
+static int find_refusals(const tq_parts *parts, tq_arena *arena, refusal **out)
+{
+    int n = 0;
+    size_t capacity = 0;
+    *out = NULL;
+    for (int i = 0; i < parts->n; i++)
+        for (int k = 0; k < parts->parts[i].n_nodes; k++) {
+            const tq_node *node = parts->parts[i].nodes[k];
+            const refusal item = { tq_node_op_name(node), tq_node_meta(node, "device.why"),
+                                   tq_node_name(node), 0, 0 };
+            int g = 0;
+            while (item.why && g < n &&
+                   (strcmp((*out)[g].op, item.op) != 0 || strcmp((*out)[g].why, item.why) != 0))
+                g++;
+            if (!item.why)
+                continue;
+            if (g == n)
+                TQ_PUSH(arena, *out, n, capacity, item);
+            (*out)[g].n++;
+            (*out)[g].macs += tq_node_macs(node);
+        }
+    return n;
+}
+
+static const char *refusals_text(const tq_parts *parts, tq_arena *arena)
+{
+    static const char *const titles[] = { "left to the cpu", ">nodes", ">MACs", "first", "why" };
+    refusal *rows;
+    const int n = find_refusals(parts, arena, &rows);
+    if (n == 0)
+        return "";
+    tq_table *table = tq_table_create(arena, TQ_COUNT(titles), titles);
+    for (int i = 0; i < n; i++)
+        tq_table_add(table, (const char *[]){ rows[i].op, tq_arena_printf(arena, "%d", rows[i].n),
+                                              tq_arena_printf(arena, "%" PRId64, rows[i].macs),
+                                              rows[i].first, rows[i].why });
+    return tq_arena_printf(arena, "%s\n", tq_table_print(table));
+}
+
+/* ---- text ---- */
+
+static const char *total_text(const tq_parts *parts, tq_arena *arena)
+{
+    tq_string out = { .arena = arena };
+    tq_string_printf(&out, "%d part%s, %" PRId64 " bytes cross between devices for one sample",
+                     parts->n, parts->n == 1 ? "" : "s", parts->bytes);
+    if (parts->bytes_kept)
+        tq_string_printf(&out, ", %" PRId64 " wait on one device", parts->bytes_kept);
+    tq_string_printf(&out, "\n");
+    return out.s;
 }
 
 static const char *parts_text(const tq_parts *parts, const char *const *files, tq_arena *arena)
@@ -52,9 +114,8 @@ static const char *parts_text(const tq_parts *parts, const char *const *files, t
                                   tq_arena_printf(arena, "%" PRId64, c->bytes) });
     }
     tq_string out = { .arena = arena };
-    tq_string_printf(&out,
-                     "%s\n%s\n%d parts, %" PRId64 " bytes cross between them for one sample\n",
-                     tq_table_print(table), tq_table_print(borders), parts->n, parts->bytes);
+    tq_string_printf(&out, "%s\n%s\n%s%s", tq_table_print(table), tq_table_print(borders),
+                     refusals_text(parts, arena), total_text(parts, arena));
     return out.s;
 }
 
@@ -96,6 +157,24 @@ static void add_part_json(tq_json *json, const tq_part *p, const char *file)
     tq_json_close(json);
 }
 
+static void add_refused_json(tq_json *json, const tq_parts *parts)
+{
+    tq_json_open_array(json, "refused");
+    for (int i = 0; i < parts->n; i++)
+        for (int k = 0; k < parts->parts[i].n_nodes; k++) {
+            const tq_node *node = parts->parts[i].nodes[k];
+            const char *why = tq_node_meta(node, "device.why");
+            if (!why)
+                continue;
+            tq_json_open_object(json, NULL);
+            tq_json_add_text(json, "node", tq_node_name(node));
+            tq_json_add_text(json, "op", tq_node_op_name(node));
+            tq_json_add_text(json, "why", why);
+            tq_json_close(json);
+        }
+    tq_json_close(json);
+}
+
 static const char *parts_json(const tq_graph *graph, const tq_parts *parts,
                               const char *const *files, tq_arena *arena)
 {
@@ -116,7 +195,9 @@ static const char *parts_json(const tq_graph *graph, const tq_parts *parts,
         tq_json_close(json);
     }
     tq_json_close(json);
+    add_refused_json(json, parts);
     tq_json_add_integer(json, "bytes", parts->bytes);
+    tq_json_add_integer(json, "bytes_kept", parts->bytes_kept);
     return tq_json_print(json);
 }
 

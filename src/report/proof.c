@@ -60,7 +60,7 @@ static const char *proof_text(const tq_proof_row *rows, int n, bool proven, tq_a
     tq_string out = { .arena = arena };
     tq_string_printf(&out, "%s\n", tq_table_print(table));
     if (proven)
-        tq_string_printf(&out, "proven: nothing can overflow in %d nodes\n", n);
+        tq_string_printf(&out, "proven: nothing can overflow in %d node%s\n", n, n == 1 ? "" : "s");
     else
         tq_string_printf(&out, "not proven: %d of %d nodes fail\n", n_bad, n);
     for (int i = 0; i < n && n_ties > 0; i++)

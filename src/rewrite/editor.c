@@ -82,7 +82,7 @@ static tq_status fail_endless(const tq_editor *editor, tq_graph *graph, int n_ed
     tq_match *matches;
     TQ_TRY(tq_graph_sort(graph));
     TQ_TRY(tq_wrap(tq_graph_verify(graph), "broke the graph"));
-    tq_arena *scratch = tq_arena_create();
+    tq_arena *scratch = tq_scratch_create();
     const int n = tq_pattern_find(editor->pattern, graph, editor->accept, scratch, &matches);
     const tq_status status =
         tq_fail(TQ_ERR_CHECK, "does not come to an end: after %d edits it still finds node '%s'",
@@ -97,7 +97,7 @@ static tq_status apply_pattern(const tq_editor *editor, tq_graph *graph, const t
     const int64_t most = tq_edit_limit(graph);
     for (int round = 0; round < TQ_EDIT_MAX_ROUNDS && *n_edits <= most; round++) {
         const int before = *n_edits;
-        tq_arena *scratch = tq_arena_create();
+        tq_arena *scratch = tq_scratch_create();
         const tq_status status = apply_round(editor, graph, edit, scratch, n_edits);
         tq_arena_destroy(scratch);
         TQ_TRY(status);
@@ -137,7 +137,7 @@ tq_status tq_editor_apply(const tq_editor *editor, tq_graph *graph, const tq_edi
 {
     int n_edits = 0;
     const tq_edit none = { .registry = tq_graph_registry(graph) };
-    tq_arena *arena = tq_arena_create();
+    tq_arena *arena = tq_scratch_create();
     tq_graph *before = edit && edit->failed ? tq_graph_clone(graph) : NULL;
     const tq_status status = apply(editor, graph, edit ? edit : &none, arena, &n_edits);
     if (status && before)

@@ -222,7 +222,7 @@ tq_status tq_graph_extract(const tq_graph *graph, int n_from, const char *const 
                            const char *const *to, tq_graph **out_graph)
 {
     const cut c = { .graph = tq_graph_clone(graph),
-                    .arena = tq_arena_create(),
+                    .arena = tq_scratch_create(),
                     .n_from = n_from,
                     .from = from,
                     .n_to = n_to,

@@ -184,7 +184,7 @@ tq_status tq_pipeline_run(const tq_registry *registry, const char *pipeline, tq_
                           const tq_edit *edit)
 {
     const tq_edit none = { .registry = registry };
-    tq_arena *scratch = tq_arena_create();
+    tq_arena *scratch = tq_scratch_create();
     plan p = { 0 };
     tq_status status = make_plan(registry, pipeline, edit ? edit : &none, scratch, &p);
     if (!status) {

@@ -76,14 +76,14 @@ static tq_status run_rule(const char *name, const tq_rule *rule, tq_graph *graph
     const int64_t most = tq_edit_limit(graph);
     for (int round = 0; round < TQ_EDIT_MAX_ROUNDS && *n_edits <= most; round++) {
         const int before = *n_edits;
-        tq_arena *arena = tq_arena_create();
+        tq_arena *arena = tq_scratch_create();
         const tq_status status = run_round(name, rule, graph, edit, arena, n_edits);
         tq_arena_destroy(arena);
         TQ_TRY(status);
         if (*n_edits == before)
             return TQ_OK;
     }
-    tq_arena *arena = tq_arena_create();
+    tq_arena *arena = tq_scratch_create();
     const tq_status status =
         tq_fail(TQ_ERR_CHECK, "does not come to an end: after %d edits it finds node '%s'",
                 *n_edits, still_found(rule, graph, arena));
@@ -115,7 +115,7 @@ static tq_status run_rules(const tq_editor *editor, tq_graph *graph, const tq_ed
 tq_status tq_rule_run_text(const tq_editor *editor, tq_graph *graph, const tq_edit *edit,
                            int *n_edits)
 {
-    tq_arena *arena = tq_arena_create();
+    tq_arena *arena = tq_scratch_create();
     const tq_status status = run_rules(editor, graph, edit, arena, n_edits);
     tq_arena_destroy(arena);
     return status;

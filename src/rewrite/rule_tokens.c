@@ -15,7 +15,7 @@ typedef struct lexer {
 
 tq_status tq_rule_fail(tq_code code, const char *name, tq_place at, const char *format, ...)
 {
-    tq_arena *scratch = tq_arena_create();
+    tq_arena *scratch = tq_scratch_create();
     va_list args;
     va_start(args, format);
     const char *what = tq_arena_vprintf(scratch, format, args);

@@ -3,6 +3,9 @@
 #include "check.h"
 #include "base/base.h"
 
+#include <malloc.h>
+
+static tq_status multiply(void *context);
 static int n_left = INT32_MAX; /* allocations that still succeed */
 
 void *tq_allocate(size_t size)
@@ -68,6 +71,53 @@ TEST(guards_nest)
     CHECK_EQ(tq_status_code(status), TQ_ERR_MEMORY,
              "the outer guard catches after the inner one did");
     tq_status_drop(status);
+}
+
+static tq_status fill_scratch(void *context)
+{
+    tq_arena *outer = tq_scratch_create(), *inner = tq_scratch_create();
+    tq_arena_alloc(inner, 100000);
+    tq_arena_destroy(outer); /* in any order */
+    tq_arena_alloc(inner, 100000);
+    tq_arena_destroy(inner);
+    (void)context;
+    return TQ_OK;
+}
+
+static tq_status fill_scratch_guarded(void *context)
+{
+    return tq_guard(fill_scratch, context);
+}
+
+/* Blocks that the heap keeps at hand count as in use. */
+static void check_heap(size_t before)
+{
+    CHECK(mallinfo2().uordblks < before + 10000);
+}
+
+TEST(scratch_goes_with_the_call_that_is_passed_over)
+{
+    const size_t before = mallinfo2().uordblks;
+    CHECK_EQ(count_failures(fill_scratch_guarded, NULL), 4);
+    check_heap(before);
+}
+
+static tq_status fail_inside(void *context)
+{
+    tq_arena *outer = tq_scratch_create();
+    tq_arena_alloc(outer, 100000);
+    tq_status status = tq_guard(multiply, context);
+    CHECK_STR(tq_arena_strdup(outer, "still there"), "still there");
+    tq_status_drop(status);
+    tq_arena_destroy(outer);
+    return TQ_OK;
+}
+
+TEST(scratch_of_those_outside_the_guard_stays)
+{
+    const size_t before = mallinfo2().uordblks;
+    CHECK_OK(tq_guard(fail_inside, NULL));
+    check_heap(before);
 }
 
 static tq_status multiply(void *context)

@@ -15,6 +15,23 @@ says "--backend is missing"
 expect 1 check net.onnx --backend dory --recipe nosuch
 says "unknown recipe 'nosuch'"
 
+# what never runs is gathered by operator and reason
+cat >hard.yaml <<'END'
+name: hard
+input: [3, 8, 8]
+layers:
+  - Conv: { name: a, channels: 4, kernel_shape: 3 }
+  - HardSwish: { name: b }
+  - Conv: { name: c, channels: 4, kernel_shape: 3 }
+  - HardSwish: { name: d }
+  - Conv: { name: e, channels: 4, kernel_shape: 1 }
+END
+expect 0 zoo --from hard.yaml -o hard.onnx
+"$truq" check hard.onnx --backend dory >out 2>err
+[ $? -eq 1 ] || fail "check of what never runs: exit $?"
+prints "HardSwish      2  b      as Lookup: dory has no operator 'Lookup'"
+says "'truq partition' leaves them to the cpu"
+
 # too large for every chip
 expect 0 zoo vgg --input 3x32x32 -o large.onnx
 "$truq" check large.onnx --backend dory >out 2>err

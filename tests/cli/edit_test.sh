@@ -45,7 +45,7 @@ says "nothing to do"
 
 # cutting
 expect 0 extract net.onnx stage1.conv1..stage1.relu2 -o part.onnx
-prints "7 of 29 nodes, 1 inputs, 1 outputs"
+prints "7 of 29 nodes, 1 input, 1 output"
 expect 1 extract net.onnx stage2.conv1..conv1 -o none.onnx
 says "'conv1' does not depend"
 expect 2 extract net.onnx conv1 -o none.onnx
@@ -54,6 +54,16 @@ says "a part is written A..B"
 # text and C
 expect 0 codegen net.onnx
 prints 'relu1 = Relu(bn1)'
+expect 0 codegen net.onnx -o net.txt
+expect 0 diff net.onnx net.txt
+prints "no difference in structure"
+expect 0 codegen net.onnx --elements 16 -o short.txt
+grep -q ' = crc32:' short.txt || fail "no long constant is elided"
+expect 1 show short.txt
+says "constants are elided to checksums"
+printf 'graph "g" {\n  y = Relu(x)\n}\n' >wrong.txt
+expect 1 show wrong.txt
+says "'wrong.txt': line 2"
 expect 0 codegen net.onnx --lang c -o net.c
 exists net.c
 exists net.safetensors
@@ -61,6 +71,9 @@ if command -v cc >/dev/null; then
     include=$(cd "$(dirname "$0")/../../include" 2>/dev/null && pwd) && \
         { cc -std=c17 -Wall -Wextra -fsyntax-only -I "$include" net.c >out 2>err || fail "net.c does not compile"; }
 fi
+printf 'graph "g" {\n  input x: f32[2]\n  y = Relu(x)\n  output y\n  meta "stage" = "true"\n}\n' >wrong.txt
+expect 1 show wrong.txt
+says "cannot load 'wrong.txt': node 'y' (Relu): input 'x' is f32[2] in a true-quantised network"
 expect 2 codegen net.onnx --lang cobol
 says "--lang takes text or c"
 

@@ -125,6 +125,22 @@ TEST(a_missing_array_is_named)
     CHECK(logged("no array for input 'a'"));
 }
 
+/* What others' runtimes take as codes is imported on reals: neither may pass for the other. */
+TEST(codes_are_no_reals)
+{
+    save_model("input x: u8[?,2] const s: f32[] = 0.5 const z: u8[] = 3 "
+               "d = DequantizeLinear(x,s,z) r = Relu(d) y = QuantizeLinear(r,s,z)");
+    tq_tensor codes[] = { doubles(TQ_U8, 2, one_by_two, (double[]){ 4, 5 }) };
+    CHECK_EQ(infer(1, (const char *const[]){ "x" }, codes, ""), 1);
+    CHECK(logged("array 'x' is u8: codes; imported, input 'x' takes the reals they stand for"));
+    tq_tensor reals[] = { doubles(TQ_F32, 2, one_by_two, (double[]){ 0.5, 1 }) };
+    CHECK_EQ(infer(1, (const char *const[]){ "x" }, reals, ""), 0);
+    CHECK_NEAR(result("y", 1), 1.0, 0.0);
+    save_model("input x: u8[?,2] y = Identity(x) meta value x \"import.codes\" = \"u8\"");
+    tq_tensor again[] = { doubles(TQ_U8, 2, one_by_two, (double[]){ 4, 5 }) }; /* integerised */
+    CHECK_EQ(infer(1, (const char *const[]){ "x" }, again, ""), 0);
+}
+
 TEST(inner_values_come_on_request)
 {
     save_model(MINUS);

@@ -29,12 +29,13 @@ compose() {
 
 expect 0 zoo resnet8 --input 1x8x8 --classes 10 --capacity 0.5 -o net.onnx
 expect 0 partition net.onnx --backend dory --device-ops Conv,BatchNormalization,Relu,Add -o float
-prints "2 parts, 512 bytes cross between them"
+prints "2 parts, 512 bytes cross between devices"
 exists float/partition.json
+prints "Gemm is not among the operators for the device"
 compose float part0_dory.onnx part1_cpu.onnx
 
 expect 0 partition net.onnx --backend dory --device-ops Conv,BatchNormalization,Relu,Add -r pact8 -o fake
-prints "2 parts, 128 bytes cross between them"
+prints "2 parts, 128 bytes cross between devices"
 expect 0 calibrate fake/whole.onnx --data digits --batches 4 -o whole.onnx
 expect 0 partition whole.onnx --backend dory -o fake --json
 prints '"bytes": 128'
@@ -45,11 +46,14 @@ expect 0 f2t fake/part0_dory.onnx --backend dory -o part.onnx
 expect 0 verify part.onnx
 
 expect 0 f2t whole.onnx --partial --backend dory -o mixed.onnx
+expect 1 verify mixed.onnx
+says "'truq partition' makes files of its integer parts"
 expect 0 partition mixed.onnx --backend dory -o mixed
-prints "3 parts, 192 bytes cross between them"
+prints "3 parts, 192 bytes cross between devices"
 compose mixed part0_cpu.onnx part1_dory.onnx part2_cpu.onnx
 expect 0 verify mixed/part1_dory.onnx
 expect 0 export mixed/part1_dory.onnx --backend dory -o exported
+prints "wrote exported: what dory takes"
 exists exported/input.txt
 
 expect 1 partition net.onnx --backend dory --device-ops Nosuch -o none

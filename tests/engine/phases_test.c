@@ -93,6 +93,7 @@ static void hold_together(tq_graph *graph, tq_engine_options options)
     CHECK_OK(tq_engine_run(nodes, inputs, n_inputs, 3));
     CHECK_EQ(count_shard_steps(nodes), 0);
     tq_engine *first = NULL;
+    tq_pool *pool = NULL; /* of the first engine */
     for (int threads = 1; threads <= 3 && check_cpu_has(TQ_CPU_AVX2 | TQ_CPU_FMA, "avx2");
          threads++) {
         CHECK_OK(tq_pool_create(threads, &options.pool));
@@ -108,14 +109,16 @@ static void hold_together(tq_graph *graph, tq_engine_options options)
                 check_fail(__FILE__, __LINE__, "'%s' has other bits on %d threads",
                            tq_value_name(tq_graph_output(graph, i)), threads);
         }
-        if (first)
+        if (first) {
             tq_engine_destroy(engine);
-        else
-            first = engine;
-        if (first != engine)
             tq_pool_destroy(options.pool);
+        } else {
+            first = engine;
+            pool = options.pool;
+        }
     }
     tq_engine_destroy(first);
+    tq_pool_destroy(pool);
     tq_engine_destroy(nodes);
     for (int i = 0; i < n_inputs; i++)
         tq_tensor_reset(&inputs[i]);

@@ -129,6 +129,35 @@ TEST(tflite_is_within_two_steps_of_its_own_runtime)
     tq_graph_destroy(graph);
 }
 
+/* How TensorFlow writes a dilated convolution, a repetition of pixels, and attention; inputs and
+ * outputs are u8 around an i8 network. */
+TEST(what_converters_spell_out_is_read)
+{
+    static const struct {
+        const char *name, *once; /* an operator that is there once in the end */
+        double most;             /* steps: one step before a softmax is several behind it */
+    } forms[] = { { "dilated", "Conv", 1 },
+                  { "repeated", "Conv", 1 },
+                  { "attention", "Softmax", 4 } };
+    tq_npz npz = arrays_of(FOLDER "forms.npz");
+    for (int i = 0; i < TQ_COUNT(forms); i++) {
+        char file[100], x[40], y[40];
+        snprintf(file, sizeof file, FOLDER "%s.tflite", forms[i].name);
+        snprintf(x, sizeof x, "%s_x", forms[i].name);
+        snprintf(y, sizeof y, "%s_y", forms[i].name);
+        tq_graph *graph = load(file, NULL);
+        CHECK_EQ(check_count(graph, forms[i].once), 1, "(%s)", forms[i].name);
+        integerise(&graph);
+        tq_tensor got = check_run(graph, tq_npz_find(&npz, x));
+        CHECK_EQ(got.type.dtype, TQ_U8);
+        CHECK_EQ(worst(&got, 1, 0, tq_npz_find(&npz, y)) <= forms[i].most, true, "(%s: %g)",
+                 forms[i].name, worst(&got, 1, 0, tq_npz_find(&npz, y)));
+        tq_tensor_reset(&got);
+        tq_graph_destroy(graph);
+    }
+    tq_npz_reset(&npz);
+}
+
 /* ---- damage ---- */
 
 static void try_tflite(const uint8_t *bytes, size_t n)
@@ -191,16 +220,37 @@ TEST(nothing_in_a_checkpoint_is_run)
 {
     tq_npz npz;
     CHECK_FAILS(tq_torch_load(FOLDER "command.ckpt", &npz), TQ_ERR_UNSUPPORTED, "'posix.system'");
-    CHECK_FAILS(tq_torch_load(FOLDER "old.pth", &npz), TQ_ERR_UNSUPPORTED, "before PyTorch 1.6");
 }
 
-TEST(a_damaged_checkpoint_is_an_error)
+TEST(checkpoints_of_before_1_6_are_read)
+{
+    tq_npz npz;
+    CHECK_OK(tq_torch_load(FOLDER "old.pth", &npz));
+    CHECK_EQ(npz.n, 3);
+    CHECK_STR(tq_type_text(&tq_npz_find(&npz, "turned")->type).s, "f32[6,4]");
+    CHECK_NEAR(((const float *)tq_npz_find(&npz, "turned")->data)[1], 6, 0);
+    CHECK_NEAR(((const float *)tq_npz_find(&npz, "w")->data)[23], 23, 0);
+    CHECK_EQ(tq_npz_find(&npz, "half")->type.dtype, TQ_F16);
+    tq_npz_reset(&npz);
+}
+
+/* What frameworks keep beside the weights does not stand in the way of them. */
+TEST(what_is_no_tensor_is_left_out)
+{
+    tq_npz npz;
+    CHECK_OK(tq_torch_load(FOLDER "beside.ckpt", &npz));
+    CHECK_EQ(npz.n, 1);
+    CHECK_NEAR(((const float *)tq_npz_find(&npz, "model.w")->data)[2], 2, 0);
+    tq_npz_reset(&npz);
+}
+
+static void damage(const char *file)
 {
     void *bytes;
     size_t size;
     char path[1100];
     snprintf(path, sizeof path, "%s/damaged.ckpt", check_folder());
-    CHECK_OK(tq_file_read(FOLDER "torch.ckpt", &bytes, &size));
+    CHECK_OK(tq_file_read(file, &bytes, &size));
     uint8_t *at = bytes;
     for (size_t i = 0; i < size; i += 11) {
         const uint8_t before = at[i];
@@ -212,6 +262,13 @@ TEST(a_damaged_checkpoint_is_an_error)
         at[i] = before;
     }
     free(bytes);
+}
+
+TEST(a_damaged_checkpoint_is_an_error)
+{
+    damage(FOLDER "torch.ckpt");
+    damage(FOLDER "old.pth");
+    damage(FOLDER "beside.ckpt");
 }
 
 TEST(what_fits_is_loaded_and_the_rest_listed)

@@ -107,6 +107,20 @@ static const char layer[] =
     "const w: i8[2,2] = {1, 2, 3, 4} const bs: f32[] = {0.1} const b: i32[2] = {10, -20} "
     "wd = DequantizeLinear(w, s, z) [axis=0] bd = DequantizeLinear(b, bs) ";
 
+/* A converter gives an i8 network inputs of u8 so: two pairs, one behind the other. */
+TEST(codes_of_an_input_may_change_their_grid_at_once)
+{
+    tq_graph *graph =
+        check_graph("input x: u8[4] const s: f32[] = {0.5} const a: u8[] = {128} "
+                    "const b: i8[] = {0} d = DequantizeLinear(x, s, a) q = QuantizeLinear(d, s, b) "
+                    "e = DequantizeLinear(q, s, b) y = Relu(e)");
+    lift(&graph);
+    CHECK_EQ(check_count(graph, "DequantizeLinear") + check_count(graph, "QuantizeLinear"), 0);
+    CHECK_EQ(check_count(graph, "FakeQuantize"), 2);
+    CHECK_EQ(tq_value_type(tq_graph_input(graph, 0))->dtype, TQ_F32);
+    tq_graph_destroy(graph);
+}
+
 TEST(weights_can_be_trained_and_biases_are_floats)
 {
     char text[600];

@@ -53,6 +53,11 @@ static void run_all(const tq_loops *l, int64_t n, const float *a, const float *b
                             step,     all.min,  all.max,      all.mean,  all.m2,
                             ends.min, ends.max, ends.mean };
     memcpy(y + 10 * n, tail, sizeof tail);
+    uint8_t *codes = (uint8_t *)(y + 10 * n + 2 * TQ_COUNT(tail));
+    float *reals = y + 11 * n + 2 * TQ_COUNT(tail);
+    l->quantize(n, a, 0.007f, 12, -12.0f, 243.0f, codes);
+    l->dequantize_u8(n, codes, 0.3f, 9, reals);
+    l->dequantize_i8(n, (const int8_t *)codes, 0.3f, 9, reals + n);
 }
 
 TEST(every_set_of_loops_gives_the_same_bits)
@@ -61,7 +66,7 @@ TEST(every_set_of_loops_gives_the_same_bits)
     tq_tensor a = check_random_f32(1, (int64_t[]){ MOST }, 1, -1.0f, 1.0f);
     tq_tensor b = check_random_f32(1, (int64_t[]){ MOST }, 2, -1.0f, 1.0f);
     for (int64_t n = 0; n <= MOST; n++) {
-        float expected[11 * MOST + 64] = { 0 }, got[11 * MOST + 64] = { 0 };
+        float expected[13 * MOST + 64] = { 0 }, got[13 * MOST + 64] = { 0 };
         int last = 0;
         while (tq_loops_variants[last + 1])
             last++;
@@ -140,4 +145,43 @@ TEST(far_off_and_not_a_number)
         CHECK_EQ(s.n_bad, 3);
         CHECK(s.n == 2 && s.max == (double)3e38f);
     }
+}
+
+TEST(quantize_linear_has_the_bits_of_the_operator)
+{
+    check_same("input x: f32[3,20001] const s: f32[] = 0.004 const z: u8[] = 120 "
+               "y = QuantizeLinear(x,s,z)",
+               0.0);
+    check_same(
+        "input x: f32[2,3,70] const s: f32[3] = {0.5, 0.004, 0.0} const z: i8[3] = {0, 5, -128} "
+        "y = QuantizeLinear(x,s,z) [axis=1]",
+        0.0);
+    check_same("input x: f32[40,3] const s: f32[3] = {0.25, 0.1, 1} y = QuantizeLinear(x,s)", 0.0);
+    check_same("input x: u8[3,20001] const s: f32[] = 0.004 const z: u8[] = 120 "
+               "y = DequantizeLinear(x,s,z)",
+               0.0);
+    check_same(
+        "input x: i8[2,3,70] const s: f32[3] = {0.5, 0.004, 0.1} const z: i8[3] = {0, 5, -128} "
+        "y = DequantizeLinear(x,s,z) [axis=1]",
+        0.0);
+}
+
+/* Ties, what is beyond the codes, and what is no number. */
+TEST(quantize_linear_on_hard_numbers)
+{
+    const float hard[] = {
+        0.5f, 1.5f, 2.5f, -0.5f, 127.5f, 1e30f, -1e30f, INFINITY, -INFINITY, NAN
+    };
+    const int8_t expected[] = { 0, 2, 2, 0, 127, 127, -128, 127, -128, 0 };
+    tq_graph *graph = check_graph("input x: f32[10] const s: f32[] = 1 const z: i8[] = 0 "
+                                  "y = QuantizeLinear(x,s,z)");
+    const tq_type type = tq_type_make(TQ_F32, 1, (int64_t[]){ 10 });
+    tq_tensor x;
+    CHECK_OK(tq_tensor_init_from(&x, &type, hard));
+    tq_tensor y = check_run(graph, &x);
+    for (int i = 0; i < 10; i++)
+        CHECK_EQ(((const int8_t *)y.data)[i], expected[i], "(%g)", (double)hard[i]);
+    tq_tensor_reset(&x);
+    tq_tensor_reset(&y);
+    tq_graph_destroy(graph);
 }

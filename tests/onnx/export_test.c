@@ -141,6 +141,23 @@ TEST(the_default_opset_has_all_operators)
     check_node("input x: f32[4] y = Swish(x)", 0, "y = Swish(x)");
 }
 
+TEST(the_default_opset_has_what_attributes_say)
+{
+    check_round_trip(check_graph("input x: f32[1,2,4,4] const s: i64[2] = {8,8} "
+                                 "y = Resize(x, , , s) [axes=[2,3]]"),
+                     0);
+}
+
+/* ONNX has no Conv of integers: the file says truq's, with the attributes of ONNX. */
+TEST(integer_forms_that_onnx_lacks_come_back_the_same)
+{
+    check_round_trip(check_graph("input x: i64[1,2,4,4] const w: i64[3,2,3,3] = 5 "
+                                 "c = Conv(x, w) [pads=[1,1,1,1]] "
+                                 "y = MaxPool(c) [kernel_shape=[2,2]]"),
+                     0);
+    check_round_trip(check_graph("input x: i32[1,2] const w: i32[2,3] = 7 y = Gemm(x, w)"), 13);
+}
+
 static void check_refused(const char *text, int opset, const char *why)
 {
     tq_graph *graph = check_graph(text);

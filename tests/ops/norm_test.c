@@ -66,6 +66,16 @@ TEST(scale_says_how_long_an_unknown_axis_is)
                   "f32[3] and f32[4] do not broadcast");
 }
 
+TEST(parameters_of_layer_norm_tell_sizes_that_nobody_knows)
+{
+    CHECK_TYPE("input x: f32[2,?] const s: f32[64] = 1.0 y = LayerNormalization(x,s,s)",
+               "f32[2,64]");
+    CHECK_TYPE("input x: f32[2,?] const s: f32[1] = 1.0 y = LayerNormalization(x,s)", "f32[2,?]");
+    CHECK_TYPE("input x: f32[2,?] const s: f32[64] = 1.0 y,m = LayerNormalization(x,s,s) "
+               "z = Identity(m)",
+               "f32[2,1]");
+}
+
 TEST(instance_norm_takes_each_plane)
 {
     CHECK_VALUES(

@@ -115,7 +115,7 @@ TEST(limits_of_the_target_are_reasons)
     check_refused("input x: f32[1,4,8]\n const w: f32[8,4,3] = random(1)\n y = Conv(x, w) \"c\"",
                   "c", "rank 3");
     check_refused("input x: f32[1,4,8,8]\n y = Transpose(x) [perm=[0,2,3,1]] \"t\"", "t",
-                  "no such operator");
+                  "no operator 'Transpose'");
 }
 
 TEST(what_has_no_integer_form_never_runs)
@@ -129,6 +129,17 @@ TEST(what_has_no_integer_form_never_runs)
     CHECK_EQ(row_of(&f, "odd")->verdict, TQ_NEVER_RUNS);
     CHECK_EQ(row_of(&f, "n")->verdict, TQ_RUNS_AFTER);
     CHECK(!f.runs);
+    tq_arena_destroy(arena);
+}
+
+TEST(what_may_overflow_never_runs)
+{
+    tq_arena *arena = tq_arena_create();
+    const tq_feasibility f = judge("input x: i32[2,4]\n const w: i32[4,3] = 9\n"
+                                   "a = MatMul(x, w) \"m\"",
+                                   "generic", arena);
+    CHECK_EQ(row_of(&f, "m")->verdict, TQ_NEVER_RUNS);
+    CHECK(strstr(row_of(&f, "m")->why, "may overflow: sum") != NULL);
     tq_arena_destroy(arena);
 }
 

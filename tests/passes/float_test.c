@@ -23,6 +23,27 @@ TEST(identity_between_input_and_output_stays)
                                         "c = Relu(x)\n output b\n output c");
 }
 
+/* One constant of two names would be learned twice over. */
+TEST(identity_of_a_constant_is_another_constant)
+{
+    static const char *const editors[] = { "remove-identity", "separate-constants" };
+    for (int i = 0; i < TQ_COUNT(editors); i++) {
+        tq_graph *graph = check_graph("input x: f32[2]\n const k: f32[2] = 1\n b = Identity(k)\n "
+                                      "y = Add(x, k)\n z = Mul(y, b)");
+        const tq_entry *entry;
+        CHECK_OK(tq_registry_find(check_registry(), TQ_KIND_EDITOR, editors[i], &entry));
+        CHECK_OK(tq_editor_run((const tq_editor *)(const void *)entry, graph));
+        tq_value *k = tq_graph_find_value(graph, "k"), *b = tq_graph_find_value(graph, "b");
+        CHECK_EQ(check_count(graph, "Identity"), 0, "(%s)", editors[i]);
+        CHECK(k && b && tq_value_is_const(k) && tq_value_is_const(b));
+        void *data;
+        CHECK_OK(tq_value_own(b, &data));
+        ((float *)data)[0] = 7;
+        CHECK_EQ(((const float *)tq_value_tensor(k)->data)[0], 1);
+        tq_graph_destroy(graph);
+    }
+}
+
 /* Without it two outputs would have one name. */
 TEST(identity_between_two_outputs_stays)
 {

@@ -106,6 +106,9 @@ TEST(listed_operators_alone_leave_the_cpu)
     assign(graph, "generic", "Conv,Gemm");
     CHECK_STR(device_of(graph, "conv1"), "generic");
     CHECK_STR(device_of(graph, "bn1"), "cpu");
+    CHECK_STR(tq_node_meta(tq_graph_find_node(graph, "bn1"), "device.why"),
+              "BatchNormalization is not among the operators for the device");
+    CHECK(tq_node_meta(tq_graph_find_node(graph, "conv1"), "device.why") == NULL);
     CHECK(check_composition(graph, 1e-5) > 10);
     tq_graph_destroy(graph);
 }
@@ -172,6 +175,71 @@ TEST(inputs_outputs_and_weights_may_be_shared)
 }
 
 /* ---- fake-quantised and integer parts ---- */
+
+static const tq_part *part_with(const tq_parts *parts, const char *node)
+{
+    for (int i = 0; i < parts->n; i++)
+        for (int k = 0; k < parts->parts[i].n_nodes; k++)
+            if (strcmp(tq_node_name(parts->parts[i].nodes[k]), node) == 0)
+                return &parts->parts[i];
+    check_fail(__FILE__, __LINE__, "no part has node '%s'", node);
+}
+
+/* A quantiser of a weight runs where the weight is read; it is no value that crosses. */
+TEST(weights_stay_with_their_layers)
+{
+    tq_graph *graph = road_build("resnet8", 0.5, 1, 8, 8);
+    assign(graph, "generic", "Conv,Relu");
+    road_fake(&graph, "pact8");
+    tq_arena *arena = tq_arena_create();
+    tq_parts parts;
+    CHECK_OK(tq_parts_find(graph, arena, &parts));
+    for (int i = 0; i < parts.n_crossings; i++)
+        CHECK_EQ(strstr(tq_value_name(parts.crossings[i].value), ".weight") == NULL, true, "(%s)",
+                 tq_value_name(parts.crossings[i].value));
+    CHECK(part_with(&parts, "conv1.weight.fq") == part_with(&parts, "conv1"));
+    CHECK(part_with(&parts, "stage3.conv2.weight.fq") == part_with(&parts, "stage3.conv2"));
+    CHECK(check_composition(graph, 1e-5) > 10);
+    tq_arena_destroy(arena);
+    tq_graph_destroy(graph);
+}
+
+/* Each of two parts that read one quantised weight has it whole. */
+TEST(a_quantised_weight_may_be_shared)
+{
+    tq_graph *graph =
+        placed("input x: f32[2,3]\n const w: f32[3,3] = random(1)\n"
+               "const a: f32[1] = -1\n const b: f32[1] = 1\n"
+               "v = FakeQuantize(w, a, b) [q_min=-128] \"v\"\n p = MatMul(x, v) \"p\"\n"
+               "q = Tanh(p) \"q\"\n r = MatMul(q, v) \"r\"",
+               (const char *const[]){ "p", "r", NULL });
+    tq_node_set_meta(tq_graph_find_node(graph, "v"), "device", NULL);
+    tq_arena *arena = tq_arena_create();
+    tq_parts parts;
+    CHECK_OK(tq_parts_find(graph, arena, &parts));
+    CHECK_EQ(parts.n, 3);
+    CHECK_EQ(parts.bytes, 2 * 6 * 4); /* p and q */
+    CHECK_EQ(parts.parts[2].n_inputs, 1);
+    CHECK_EQ(check_composition(graph, 0), 3);
+    tq_arena_destroy(arena);
+    tq_graph_destroy(graph);
+}
+
+/* What goes from one part of a device to another one of the same costs nothing between devices. */
+TEST(only_what_changes_device_is_a_cost)
+{
+    tq_graph *graph =
+        placed("input x: f32[3]\n p = Relu(x) \"a\"\n q = Tanh(p) \"b\"\n r = Add(p, q) \"c\"",
+               (const char *const[]){ "a", "c", NULL });
+    tq_arena *arena = tq_arena_create();
+    tq_parts parts;
+    CHECK_OK(tq_parts_find(graph, arena, &parts));
+    CHECK_EQ(parts.n_crossings, 5); /* x, p twice, q, r */
+    CHECK_EQ(parts.bytes, 2 * 3 * 4);
+    CHECK_EQ(parts.bytes_kept, 3 * 4);
+    tq_arena_destroy(arena);
+    tq_graph_destroy(graph);
+}
 
 static int count_border_quantizers(const tq_graph *graph)
 {

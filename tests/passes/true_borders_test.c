@@ -170,7 +170,8 @@ TEST(rounding_that_a_shift_cannot_do_is_refused_and_forced_ties_are_counted)
     const char *text = "input x: f32[?,1,1,3]\n" FQ("q", "x", "0.25", "0", "-128")
         WEIGHT("w", "f32[1,1,1,1]", "1", "0.0078125", "0") "c = Conv(q, w)\n" HALF_EVEN("0.0625");
     integers_check_refused(text, "cannot round 'half-even', which takes ");
-    integers_check_refused(text, "ties to other codes; integerise with --rounding half-up");
+    integers_check_refused(text,
+                           "ties to other codes; 'truq f2t --rounding half-up' rounds halves up");
     tq_graph *graph = check_graph(text);
     const tq_true_options options = { .fixed_shift = -1,
                                       .force_half_up = true,

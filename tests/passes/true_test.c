@@ -231,6 +231,21 @@ TEST(operands_of_one_scale_are_added_as_they_are)
     integers_release(&p);
 }
 
+/* The steps on the way say whose they are and never take the name of another node. */
+TEST(the_last_of_several_nodes_has_the_name)
+{
+    integers_pair p = integers_convert(
+        "input a: f32[?,8]\n input b: f32[?,8]\n" FQ("p", "a", "0.02", "4", "-128")
+            FQ("q", "b", "0.02", "-9", "-128") "s = Add(p, q) \"add\"\n" FQ(
+                "t", "s", "0.03", "0", "-128") "u = Add(t, t) \"add_1\"\n" FQ("y", "u", "0.05", "0",
+                                                                              "-128"));
+    CHECK(tq_node_is(tq_graph_find_node(p.integer, "add"), "Add"));
+    CHECK(tq_node_is(tq_graph_find_node(p.integer, "add_1"), "Add"));
+    CHECK(tq_node_is(tq_graph_find_node(p.integer, "add.cast"), "Cast"));
+    CHECK(tq_node_is(tq_graph_find_node(p.integer, "add.cast_1"), "Cast"));
+    integers_release(&p);
+}
+
 TEST(operands_of_different_scales_are_brought_together)
 {
     integers_check_agrees(
@@ -247,7 +262,7 @@ TEST(scales_too_far_apart_are_refused)
     integers_check_refused(
         "input a: f32[?,8]\n input b: f32[?,8]\n" FQ("p", "a", "0.02", "0", "-128") FQ(
             "q", "b", "20000000", "0", "-128") "s = Add(p, q)\n" FQ("y", "s", "0.03", "0", "-128"),
-        "node 's' (Add): cannot integerise 's' (Add)");
+        "editor 'integerise': cannot integerise 's' (Add): operands have scales");
 }
 
 TEST(a_tree_of_additions_has_no_requantisation_inside)
@@ -321,8 +336,40 @@ TEST(larger_and_smaller_of_two_compare_codes)
         "operands need one equal scale");
 }
 
-/* A bound waits for the next quantiser, through what keeps the order of codes; what does arithmetic
- * cannot wait. */
+/* An activation behind a quantiser (quantisation-aware training of PyTorch): zero is on the grid.
+ */
+TEST(a_bound_on_the_grid_is_one_of_codes)
+{
+    const char *text =
+        X W "c = Conv(q, w)\n" FQ("p", "c", "0.03", "9", "-128") "r = Relu(p)\n" WEIGHT(
+            "v", "f32[2,4,1,1]", "2", "{0.01, 0.02}", "0") "d = Conv(r, v)\n" FQ("y", "d", "0.05",
+                                                                                 "0", "-128");
+    integers_check_agrees_but(text, 1);
+    integers_pair p = integers_convert(text);
+    CHECK_EQ(check_count(p.integer, "Requant"), 2); /* the clip is in the first one's bounds */
+    CHECK_EQ(check_count(p.integer, "Clip"), 0);
+    integers_release(&p);
+    integers_check_agrees(
+        X W "c = Conv(q, w)\n" FQ("p", "c", "0.03", "9", "-128") "r = Relu(p)\n" WEIGHT(
+            "v", "f32[2,4,1,1]", "2", "{0.01, 0.02}",
+            "0") "d = Conv(r, v)\n" FQ("y", "d", "0.05", "0",
+                                       "-128") "e = Conv(p, v)\n" FQ("z", "e", "0.05", "0",
+                                                                     "-128")); /* p is read too */
+}
+
+TEST(a_bound_off_the_grid_is_refused)
+{
+    integers_check_refused(
+        X W "c = Conv(q, w)\n" FQ(
+            "p", "c", "0.03", "9",
+            "-128") "const hi: f32[] = 1.2345\n r = Clip(p, , "
+                    "hi)\n" WEIGHT("v", "f32[2,4,1,1]", "2", "{0.01, 0.02}",
+                                   "0") "d = Conv(r, v)\n" FQ("y", "d", "0.05", "0", "-128"),
+        "is not requantised yet");
+}
+
+/* A bound waits for the next quantiser, through what keeps the order of codes; before
+ * arithmetic it is applied. */
 TEST(a_bound_waits_for_the_next_quantiser)
 {
     const char *relu =
@@ -333,8 +380,7 @@ TEST(a_bound_waits_for_the_next_quantiser)
     integers_check_agrees(text);
     snprintf(text, sizeof text, "%sm = AveragePool(r) [kernel_shape=[2,2]]\n%s", relu,
              FQ("y", "m", "0.02", "0", "0"));
-    integers_check_refused(text,
-                           "a clip on input 'r' is not requantised yet; put a FakeQuantize on it");
+    integers_check_agrees(text); /* sums on one scale are clipped at 0 before they are averaged */
 }
 
 TEST(bounds_that_do_not_start_at_zero_are_kept)
@@ -360,6 +406,26 @@ TEST(a_squeeze_and_excite_block_works)
                 "-128") "s = HardSigmoid(cq)\n" FQ("sq", "s", "0.00392", "0",
                                                    "0") "m = Mul(q, sq)\n" FQ("y", "m", "0.01", "0",
                                                                               "-128"));
+}
+
+TEST(normalised_rows_have_the_size_of_their_scale)
+{
+    static const char *const sizes[] = { "?", "3" };
+    for (int i = 0; i < TQ_COUNT(sizes); i++) {
+        char text[600];
+        snprintf(text, sizeof text,
+                 "input x: f32[?,2,%s]\n" FQ(
+                     "q", "x", "0.02", "3",
+                     "-128") "const s: f32[3] = {1, 0.5, 2} const b: f32[3] = {0, 1, -1}\n"
+                             "n = LayerNormalization(q, s, b)\n" FQ("y", "n", "0.03", "0", "-128"),
+                 sizes[i]);
+        integers_check_agrees(text);
+    }
+    integers_check_refused("input x: f32[?,2,?]\n" FQ("q", "x", "0.02", "3",
+                                                      "-128") "const s: f32[1] = 1.0\n"
+                                                              "n = LayerNormalization(q, s)\n" FQ(
+                                                                  "y", "n", "0.03", "0", "-128"),
+                           "only one last axis of known size has an integer form");
 }
 
 TEST(constant_factors_go_into_the_scale)

@@ -1,10 +1,12 @@
-/* A network as C: the file beside this one is what codegen writes for `network`, it is compiled into this test, and what
- * it builds prints as the network does. After a change of the generator: run this test with TRUQ_WRITE_GENERATED=1. */
+/* A network as C: the file beside this one is what codegen writes for `network`, it is compiled
+ * into this test, and what it builds prints as the network does. After a change of the generator:
+ * run this test with TRUQ_WRITE_GENERATED=1. */
 #include "check.h"
 
 #include "generated_net.c"
 
-/* All kinds of attributes, names that C must escape, absent inputs, several outputs, all metadata. */
+/* All kinds of attributes, names that C must escape, absent inputs, several outputs, all metadata.
+ */
 static const char *const network =
     "graph \"odd \\\"name\\\" ?\?/ */\" {"
     " meta \"stage note\" = \"back\\\\slash \\x01 end\";"
@@ -63,11 +65,13 @@ TEST(the_file_is_what_codegen_writes)
 
 TEST(a_missing_array_is_named)
 {
-    tq_graph *graph = check_graph("input x: f32[2]  const other: f32[2] = 1  y = Mul(x, other)"), *built = NULL;
+    tq_graph *graph = check_graph("input x: f32[2]  const other: f32[2] = 1  y = Mul(x, other)"),
+             *built = NULL;
     char path[300];
     snprintf(path, sizeof path, "%s/other.safetensors", check_folder());
     CHECK_OK(tq_safetensors_save(graph, path));
-    CHECK_FAILS(build_net(check_registry(), path, &built), TQ_ERR_NOT_FOUND, "the weights have no array 'w'");
+    CHECK_FAILS(build_net(check_registry(), path, &built), TQ_ERR_NOT_FOUND,
+                "the weights have no array 'w'");
     tq_graph_destroy(graph);
 }
 

@@ -1,7 +1,8 @@
 /* What differs between two networks is named. */
 #include "check.h"
 
-static const char *const network = "input x: f32[2]  const s: f32[2] = {1, 2}  a = Mul(x, s)  y = LeakyRelu(a) [alpha=0.5]";
+static const char *const network =
+    "input x: f32[2]  const s: f32[2] = {1, 2}  a = Mul(x, s)  y = LeakyRelu(a) [alpha=0.5]";
 
 typedef struct rows {
     tq_arena *arena;
@@ -25,7 +26,8 @@ static void drop(rows *r)
 }
 
 /* One difference, like this. */
-static void check_one(const char *b, char sign, const char *what, const char *name, const char *detail)
+static void check_one(const char *b, char sign, const char *what, const char *name,
+                      const char *detail)
 {
     rows r = compare(network, b);
     CHECK_EQ(r.n, 1);
@@ -45,20 +47,23 @@ TEST(equal_networks_have_no_difference)
 
 TEST(a_changed_attribute_is_told)
 {
-    check_one("input x: f32[2]  const s: f32[2] = {1, 2}  a = Mul(x, s)  y = LeakyRelu(a) [alpha=0.25]", '~', "node", "y",
-              "alpha 0.5 -> 0.25");
+    check_one(
+        "input x: f32[2]  const s: f32[2] = {1, 2}  a = Mul(x, s)  y = LeakyRelu(a) [alpha=0.25]",
+        '~', "node", "y", "alpha 0.5 -> 0.25");
 }
 
 TEST(a_default_said_aloud_is_no_difference)
 {
-    rows r = compare("input x: f32[2]  y = LeakyRelu(x)", "input x: f32[2]  y = LeakyRelu(x) [alpha=0.01]");
+    rows r = compare("input x: f32[2]  y = LeakyRelu(x)",
+                     "input x: f32[2]  y = LeakyRelu(x) [alpha=0.01]");
     CHECK_EQ(r.n, 0);
     drop(&r);
 }
 
 TEST(a_changed_constant_has_its_largest_difference)
 {
-    rows r = compare(network, "input x: f32[2]  const s: f32[2] = {1.25, 1}  a = Mul(x, s)  y = LeakyRelu(a) [alpha=0.5]");
+    rows r = compare(network, "input x: f32[2]  const s: f32[2] = {1.25, 1}  a = Mul(x, s)  y = "
+                              "LeakyRelu(a) [alpha=0.5]");
     CHECK_EQ(r.n, 1);
     CHECK_STR(r.items[0].detail, "max |difference| 1 of f32[2]");
     CHECK_NEAR(r.items[0].max_difference, 1.0, 0);
@@ -67,7 +72,8 @@ TEST(a_changed_constant_has_its_largest_difference)
 
 TEST(another_operator_is_told)
 {
-    check_one("input x: f32[2]  const s: f32[2] = {1, 2}  a = Mul(x, s)  y = Relu(a)", '~', "node", "y", "LeakyRelu -> Relu");
+    check_one("input x: f32[2]  const s: f32[2] = {1, 2}  a = Mul(x, s)  y = Relu(a)", '~', "node",
+              "y", "LeakyRelu -> Relu");
 }
 
 TEST(another_wire_is_told)
@@ -81,7 +87,8 @@ TEST(another_wire_is_told)
 
 TEST(nodes_come_and_go)
 {
-    rows r = compare("input x: f32[2]  a = Neg(x)  y = Relu(x)  output y", "input x: f32[2]  b = Abs(x)  y = Relu(x)  output y");
+    rows r = compare("input x: f32[2]  a = Neg(x)  y = Relu(x)  output y",
+                     "input x: f32[2]  b = Abs(x)  y = Relu(x)  output y");
     CHECK_EQ(r.n, 2);
     CHECK_EQ(r.items[0].sign, '-');
     CHECK_STR(r.items[0].name, "a");
@@ -92,7 +99,8 @@ TEST(nodes_come_and_go)
 
 TEST(types_inputs_and_metadata_are_told)
 {
-    rows r = compare("input x: f32[2]  y = Relu(x)", "meta \"preset\" = \"raw\"  input x: f32[3]  y = Relu(x)");
+    rows r = compare("input x: f32[2]  y = Relu(x)",
+                     "meta \"preset\" = \"raw\"  input x: f32[3]  y = Relu(x)");
     CHECK_EQ(r.n, 5); /* metadata, input, output, and both values */
     CHECK_EQ(r.items[0].sign, '+');
     CHECK_STR(r.items[0].what, "metadata");

@@ -66,7 +66,7 @@ TEST(a_picture_is_complete_and_needs_nothing_else)
     const char *svg = draw(graph, true, arena);
     check_well_formed(svg);
     CHECK_EQ(count(svg, "class=\"node\""), tq_graph_n_nodes(graph) + 2);
-    CHECK_EQ(count(svg, "class=\"cluster\""), 3);
+    CHECK_EQ(count(svg, "class=\"cluster\""), 4); /* three stages; avgpool with avgpool.flatten */
     CHECK(strstr(svg, "DOCTYPE") == NULL && strstr(svg, "href") == NULL &&
           strstr(svg, "url(") == NULL);
     CHECK_STR(svg, draw(graph, true, arena));
@@ -134,9 +134,10 @@ TEST(edges_carry_bits_and_codes_have_colours)
         "input x: f32[1,2,4,4]\n const lo: f32[1] = -1\n const hi: f32[1] = 1\n"
         "a = FakeQuantize(x, lo, hi) [q_min=-8, n_levels=16]\n b = Relu(a)\n c = Tanh(b)");
     const char *dot = draw(graph, false, arena);
-    CHECK_EQ(count(dot, "\\n4 bit"), 2); /* into and out of the quantiser */
-    CHECK_EQ(count(dot, "\\n32 bit"), 2);
+    CHECK_EQ(count(dot, "\\n4 bit"), 2);  /* into and out of the quantiser */
+    CHECK_EQ(count(dot, "\\n32 bit"), 0); /* the type says so */
     CHECK_EQ(count(dot, "color=\"#1a7f37\""), 4);
+    CHECK(strstr(dot, "edges: green to 4 bit, grey reals and sums") != NULL);
     tq_graph_destroy(graph);
     tq_arena_destroy(arena);
 }
@@ -151,6 +152,34 @@ TEST(shared_constants_and_repeated_readers_are_drawn)
     CHECK_EQ(count(dot, "shared constant"), 1);
     CHECK_EQ(count(dot, "shape=ellipse"), 4);
     CHECK_EQ(count(dot, " -> "), 2 + 2 + 2 + 2);
+    tq_graph_destroy(graph);
+    tq_arena_destroy(arena);
+}
+
+/* The weight, its range and its quantiser are one thing to who looks at layers. */
+TEST(a_quantised_weight_is_its_quantiser)
+{
+    tq_arena *arena = tq_arena_create();
+    tq_graph *graph = check_graph("input x: f32[2,3]\n const w: f32[3,3] = random(1)\n"
+                                  "a, b = WeightRange(w) [quantizer=\"pact\", q_min=-128]\n"
+                                  "v = FakeQuantize(w, a, b) [q_min=-128]\n y = MatMul(x, v)");
+    const char *dot = draw(graph, false, arena);
+    CHECK(strstr(dot, "WeightRange") == NULL && strstr(dot, "shared constant") == NULL);
+    CHECK_EQ(count(dot, "shape=box"), 2);
+    CHECK_EQ(count(dot, " -> "), 3); /* x and v into y, y out */
+    tq_graph_destroy(graph);
+    tq_arena_destroy(arena);
+}
+
+/* Boxes are wide enough for fonts that are wider than what Graphviz measures with. */
+TEST(boxes_hold_their_text_in_wide_fonts)
+{
+    tq_arena *arena = tq_arena_create();
+    tq_graph *graph = check_graph("input x: f32[2]\n y = Relu(x) \"a.rather.long.name.of.a.node\"");
+    double most = 0, width;
+    for (const char *at = draw(graph, false, arena); (at = strstr(at, "width=")); at++)
+        most = sscanf(at, "width=%lf", &width) == 1 && width > most ? width : most;
+    CHECK(most >= 27 * 6.2 / 72); /* inches, at 6.2 points a letter */
     tq_graph_destroy(graph);
     tq_arena_destroy(arena);
 }

@@ -25,11 +25,79 @@ TEST(a_layer_says_its_weight_and_what_is_not_the_default)
     tq_arena_destroy(arena);
 }
 
+static const char *node_text(const char *network, const char *node, tq_arena *arena)
+{
+    tq_graph *graph = check_graph(network);
+    const char *text = tq_report_node(tq_graph_find_node(graph, node), arena);
+    tq_graph_destroy(graph);
+    return text;
+}
+
+TEST(single_numbers_and_short_lists_are_said)
+{
+    tq_arena *arena = tq_arena_create();
+    const char *network = "input x: f32[2,3] const lo: f32[] = 0 const hi: f32[] = 6 "
+                          "c = Clip(x,lo,hi) \"clip\" const s: i64[2] = {3,-1} "
+                          "r = Reshape(c,s) \"shape\" const w: f32[2,1] = 1 const b: f32[1] = 5 "
+                          "y = Gemm(r,w,b) \"fc\"";
+    CHECK_STR(node_text(network, "clip", arena), "Clip(min=0, max=6)");
+    CHECK_STR(node_text(network, "shape", arena), "Reshape(shape=3x-1)");
+    CHECK_STR(node_text(network, "fc", arena), "Gemm(2x1)");
+    CHECK_STR(node_text("input x: f32[2] const a: f32[] = 0 const b: f32[] = 4 "
+                        "y = FakeQuantize(x,a,b) \"q\"",
+                        "q", arena),
+              "FakeQuantize(clip_lo=0, clip_hi=4)");
+    CHECK_STR(node_text("input x: f32[2] y = Cast(x)[to=6] \"c\"", "c", arena), "Cast(to=i32)");
+    tq_arena_destroy(arena);
+}
+
+TEST(devices_are_a_column_where_there_are_any)
+{
+    tq_arena *arena = tq_arena_create();
+    tq_graph *graph = check_graph(NETWORK);
+    const char *text;
+    CHECK_OK(tq_report_layers(graph, &(tq_layers_options){ 0 }, arena, &text));
+    CHECK(strstr(text, "device") == NULL);
+    tq_node_set_meta(tq_graph_find_node(graph, "r"), "device", "npu");
+    CHECK_OK(tq_report_layers(graph, &(tq_layers_options){ 0 }, arena, &text));
+    CHECK(strstr(text, "device") != NULL && strstr(text, "npu") != NULL);
+    tq_graph_destroy(graph);
+    tq_arena_destroy(arena);
+}
+
+TEST(integers_between_reals_are_a_mixed_network)
+{
+    tq_arena *arena = tq_arena_create();
+    tq_graph *graph = check_graph(NETWORK);
+    tq_graph_set_meta(graph, "stage", "partial");
+    const char *text;
+    CHECK_OK(tq_report_layers(graph, &(tq_layers_options){ 0 }, arena, &text));
+    CHECK(strstr(text, ": mixed network") != NULL);
+    tq_graph_destroy(graph);
+    tq_arena_destroy(arena);
+}
+
 TEST(totals_are_those_of_one_sample)
 {
     tq_arena *arena = tq_arena_create();
     const char *text = layers(arena, &(tq_layers_options){ 0 });
     CHECK(strstr(text, "5 of 5 nodes, 116 parameters, 6920 MACs") != NULL);
+    tq_arena_destroy(arena);
+}
+
+TEST(a_shared_weight_counts_once)
+{
+    tq_arena *arena = tq_arena_create();
+    tq_graph *graph = check_graph("input x: f32[2,3] const w: f32[3,3] = 1 a = MatMul(x,w) "
+                                  "y = MatMul(a,w)");
+    const char *text;
+    CHECK_OK(tq_report_layers(graph, &(tq_layers_options){ 0 }, arena, &text));
+    CHECK(strstr(text, "2 of 2 nodes, 9 parameters") != NULL);
+    tq_graph_destroy(graph);
+    graph = check_graph("input x: u8[2,3] const w: i8[3,3] = 1 y = MatMulInteger(x,w)");
+    CHECK_OK(tq_report_layers(graph, &(tq_layers_options){ 0 }, arena, &text));
+    CHECK(strstr(text, "1 of 1 nodes, 9 parameters") != NULL);
+    tq_graph_destroy(graph);
     tq_arena_destroy(arena);
 }
 
@@ -58,6 +126,9 @@ TEST(a_bad_filter_is_wrong_usage)
     const char *text;
     CHECK_FAILS(tq_report_layers(graph, &(tq_layers_options){ .filter = "(" }, arena, &text),
                 TQ_ERR_USAGE, "no regular expression");
+    CHECK_FAILS(tq_report_layers(graph, &(tq_layers_options){ .filter = "op:Conv" }, arena, &text),
+                TQ_ERR_USAGE, "filter 'op:Conv', column 1: expected name:, type: or device:");
+    CHECK_OK(tq_report_layers(graph, &(tq_layers_options){ .filter = "conv:0" }, arena, &text));
     tq_graph_destroy(graph);
     tq_arena_destroy(arena);
 }

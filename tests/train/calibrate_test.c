@@ -109,6 +109,23 @@ TEST(shared_parameters_follow_those_that_observe)
     tq_dataset_close(data);
 }
 
+TEST(placed_grids_that_do_not_observe_stay_where_they_are)
+{
+    tq_dataset *data = open_points(60);
+    tq_graph *g = check_graph("input x: f32[?,1,4,4] const l: f32[1] = -0.5 const h: f32[1] = 0.25 "
+                              "const ll: f32[1] = nan const hh: f32[1] = nan "
+                              "a = FakeQuantize(x,l,h)[q_min=-128,n_levels=256,observe=0] "
+                              "y = FakeQuantize(a,ll,hh)[q_min=-128,n_levels=256]");
+    tq_calibrate_options o = calibration(data);
+    CHECK_OK(tq_calibrate(g, &o));
+    CHECK(*constant(g, "l") == -0.5f && *constant(g, "h") == 0.25f);
+    CHECK(*constant(g, "hh") > 0.0f);
+    *constant(g, "l") = NAN; /* nobody ever placed it */
+    CHECK_FAILS(tq_calibrate(g, &o), TQ_ERR_STATE, "quantizer 'a': nothing was observed");
+    tq_graph_destroy(g);
+    tq_dataset_close(data);
+}
+
 TEST(signed_data_keeps_signed_codes)
 {
     tq_dataset *data = open_points(60);

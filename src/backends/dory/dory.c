@@ -102,7 +102,7 @@ static tq_status fix_batch(const tq_graph *graph, tq_graph **out_copy)
 /* Can every node be part of a layer that the frontend fuses? */
 static tq_status check_layers(const tq_graph *graph)
 {
-    tq_arena *arena = tq_arena_create();
+    tq_arena *arena = tq_scratch_create();
     tq_graph *copy = NULL;
     dory_net net;
     tq_status status = fix_batch(graph, &copy);
@@ -127,7 +127,7 @@ static tq_status export_net(const tq_graph *graph, tq_arena *arena,
 
 static tq_status export_files(const tq_graph *graph, const tq_export_request *request)
 {
-    tq_arena *arena = tq_arena_create();
+    tq_arena *arena = tq_scratch_create();
     tq_graph *copy = NULL;
     tq_status status = fix_batch(graph, &copy);
     if (!status)

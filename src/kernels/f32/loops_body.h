@@ -112,6 +112,28 @@ static void snap_half_up(int64_t n, const float *restrict x, float scale_, float
     EACH(y[i] = scale_ * round_half_up(divide(clipped(x[i], least, most), scale_, reciprocal)))
 }
 
+static void quantize(int64_t n, const float *restrict x, float scale_, int zero, float lo, float hi,
+                     uint8_t *restrict y)
+{
+    const float magic = 0x1.8p23f;
+    EACH({
+        const float v = x[i] / scale_, level = clipped(v == v ? v : 0.0f, lo, hi);
+        y[i] = (uint8_t)((int)((level + magic) - magic) + zero);
+    })
+}
+
+static void dequantize_u8(int64_t n, const uint8_t *restrict x, float scale_, int zero,
+                          float *restrict y)
+{
+    EACH(y[i] = (float)(x[i] - zero) * scale_)
+}
+
+static void dequantize_i8(int64_t n, const int8_t *restrict x, float scale_, int zero,
+                          float *restrict y)
+{
+    EACH(y[i] = (float)(x[i] - zero) * scale_)
+}
+
 /** Folds the lanes, halves onto halves. */
 static double fold(const f64x8 *lanes)
 {
@@ -397,4 +419,7 @@ const tq_loops TQ_LOOPS_SET = {
     .pass_inside = pass_inside,
     .step_grad = step_grad,
     .observe = observe,
+    .quantize = quantize,
+    .dequantize_u8 = dequantize_u8,
+    .dequantize_i8 = dequantize_i8,
 };

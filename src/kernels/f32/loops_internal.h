@@ -40,6 +40,12 @@ typedef struct tq_loops {
                       float *dx, double *sum);
     /** tq_statistics_observe, bit for bit; with extremes_only mean and m2 stay 0. */
     void (*observe)(int64_t n, const float *x, bool extremes_only, tq_statistics *into);
+    /** Codes of a byte: y = zero + round_half_even(clip(x / scale, lo, hi)); NaN counts as 0. */
+    void (*quantize)(int64_t n, const float *x, float scale, int zero, float lo, float hi,
+                     uint8_t *y);
+    /** y = scale * (x - zero). */
+    void (*dequantize_u8)(int64_t n, const uint8_t *x, float scale, int zero, float *y);
+    void (*dequantize_i8)(int64_t n, const int8_t *x, float scale, int zero, float *y);
 } tq_loops;
 
 /** Best first; the last needs nothing. */

@@ -38,7 +38,9 @@ static inline void load_pairs(const uint16_t *p, int64_t step, bool has_second, 
                 const int64_t n = j->rows[r].n;                                                    \
                 for (int64_t p = 0; p < n; p += 2, x += 2 * j->x_step, y += 2 * B) {               \
                     int32_t of_x[B];                                                               \
-                    load_pairs(x, j->x_step, p + 1 < n, (pairs *)of_x);                            \
+                    pairs packed;                                                                  \
+                    load_pairs(x, j->x_step, p + 1 < n, &packed);                                  \
+                    memcpy(of_x, &packed, sizeof of_x);                                            \
                     EACH_BLOCK(n_blocks)                                                           \
                     load_pairs(y + b * j->y_block, B, p + 1 < n, &v[b]);                           \
                     EACH_X                                                                         \

@@ -17,12 +17,16 @@ enum {
     DIV = 42,
     EXP = 47,
     LOG_SOFTMAX = 50,
+    LOG = 73,
     PRELU = 54,
     MAXIMUM = 55,
     MINIMUM = 57,
     NEG = 59,
     SQRT = 75,
+    RSQRT = 76,
+    SQUARE = 92,
     LEAKY_RELU = 98,
+    SQUARED_DIFFERENCE = 99,
     ABS = 101,
     ELU = 111,
     QUANTIZE = 114,
@@ -39,7 +43,8 @@ typedef struct unary {
 static const unary unaries[] = {
     { LOGISTIC, "Sigmoid" }, { RELU, "Relu" }, { TANH, "Tanh" },
     { EXP, "Exp" },          { NEG, "Neg" },   { SQRT, "Sqrt" },
-    { ABS, "Abs" },          { ELU, "Elu" },   { HARD_SWISH, "HardSwish" }
+    { ABS, "Abs" },          { ELU, "Elu" },   { HARD_SWISH, "HardSwish" },
+    { LOG, "Log" },
 };
 
 /* The field that says the fused activation; -1: there is none. */
@@ -148,6 +153,32 @@ static tq_status prelu(tq_tflite_builder *b)
     return tq_tflite_set(b, 0, y, -1);
 }
 
+/* x to a power that is not in the file. */
+static tq_status power(tq_tflite_builder *b, tq_value *x, float exponent)
+{
+    tq_value *inputs[2] = { x }, *y;
+    TQ_TRY(tq_tflite_add_scalar(b, exponent, &inputs[1]));
+    TQ_TRY(tq_tflite_emit(b, "Pow", inputs, 2, NULL, 0, &y));
+    return tq_tflite_set(b, 0, y, -1);
+}
+
+static tq_status power_of_input(tq_tflite_builder *b, float exponent)
+{
+    tq_value *x;
+    TQ_TRY(tq_tflite_real(b, X, &x));
+    return power(b, x, exponent);
+}
+
+static tq_status squared_difference(tq_tflite_builder *b)
+{
+    tq_value *inputs[2], *d;
+    const int rank = largest_rank(b);
+    TQ_TRY(operand(b, X, rank, &inputs[0]));
+    TQ_TRY(operand(b, Y, rank, &inputs[1]));
+    TQ_TRY(tq_tflite_emit(b, "Sub", inputs, 2, NULL, 0, &d));
+    return power(b, d, 2.0f);
+}
+
 /* Over the last axis of the file. */
 static tq_status softmax(tq_tflite_builder *b, const char *op)
 {
@@ -186,6 +217,12 @@ tq_status tq_tflite_build_elementwise(tq_tflite_builder *b, bool *out_known)
         return build_activation(b, 3);
     case LEAKY_RELU:
         return leaky_relu(b);
+    case RSQRT:
+        return power_of_input(b, -0.5f);
+    case SQUARE:
+        return power_of_input(b, 2.0f);
+    case SQUARED_DIFFERENCE:
+        return squared_difference(b);
     case PRELU:
         return prelu(b);
     case GELU:

@@ -45,7 +45,7 @@ static tq_status add_input(tq_tflite_builder *b, int i)
 static tq_status add_output(tq_tflite_builder *b, int i)
 {
     const int at = b->model->outputs[i];
-    const tq_tflite_operator read = { .n_inputs = 1, .inputs = &at };
+    const tq_tflite_operator read = { .n_inputs = 1, .inputs = (int[]){ at } };
     tq_value *real;
     if (at < 0)
         return tq_fail(TQ_ERR_FORMAT, "graph output %d is no tensor", i);
@@ -78,8 +78,7 @@ static tq_status build(tq_tflite_builder *b)
         return TQ_OK;
     if (*b->op->custom)
         return tq_fail(TQ_ERR_UNSUPPORTED, "custom operator '%s' is not supported", b->op->custom);
-    return tq_fail(TQ_ERR_UNSUPPORTED, "operator %lld of the schema is not supported",
-                   (long long)b->op->code);
+    return tq_fail(TQ_ERR_UNSUPPORTED, "%s is not supported", tq_tflite_operator_name(b->op->code));
 }
 
 static tq_status build_all(tq_tflite_builder *b)
@@ -88,11 +87,13 @@ static tq_status build_all(tq_tflite_builder *b)
         TQ_TRY(add_input(b, i));
     for (int i = 0; i < b->model->n_operators; i++) {
         b->op = &b->model->operators[i];
+        if (b->op->gone)
+            continue;
         const tq_tflite_tensor *y = tq_tflite_output(b, 0);
         const size_t n = y ? strcspn(y->name, ";") : 0;
         b->name = n ? tq_arena_strndup(b->arena, y->name, n) : "operator";
-        TQ_TRY(
-            tq_wrap(build(b), "operator %d (code %lld, '%s')", i, (long long)b->op->code, b->name));
+        TQ_TRY(tq_wrap(build(b), "operator %d (%s, '%s')", i, tq_tflite_operator_name(b->op->code),
+                       b->name));
     }
     for (int i = 0; i < b->model->n_outputs; i++)
         TQ_TRY(add_output(b, i));
@@ -114,6 +115,7 @@ static tq_status run(void *context)
     tq_tflite_builder *b = &job->builder;
     tq_tflite_model model;
     TQ_TRY(tq_tflite_read(job->file, b->arena, &model));
+    tq_tflite_join_dilations(&model);
     b->model = &model;
     b->values = TQ_NEW_N(b->arena, tq_tflite_value, model.n_tensors + 1);
     tq_graph_set_meta(b->graph, "dialect", "tflite");

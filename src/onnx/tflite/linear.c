@@ -5,7 +5,13 @@
 
 #include <math.h>
 
-enum { CONV_2D = 3, DEPTHWISE_CONV_2D = 4, FULLY_CONNECTED = 9, TRANSPOSE_CONV = 67 };
+enum {
+    CONV_2D = 3,
+    DEPTHWISE_CONV_2D = 4,
+    FULLY_CONNECTED = 9,
+    TRANSPOSE_CONV = 67,
+    BATCH_MATMUL = 126,
+};
 enum { X, W, BIAS };
 enum { MAX_STEP = 1 << 20 };
 
@@ -78,6 +84,23 @@ static tq_status read_padding(const tq_tflite_builder *b, int64_t *out_same)
     return TQ_OK;
 }
 
+/* Steps of 1 without padding on images of a batch are dilated steps on the one image. */
+static tq_status space_out(const tq_tflite_builder *b, window *w)
+{
+    const tq_tflite_spacing *spacing = &b->op->spacing;
+    if (!spacing->known)
+        return TQ_OK;
+    for (int d = 0; d < 2; d++) {
+        if (w->same || w->strides[d] != 1 || w->dilations[d] != 1)
+            return tq_fail(TQ_ERR_UNSUPPORTED, "between SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND "
+                                               "it has steps or padding of its own");
+        w->dilations[d] = spacing->block[d];
+        w->pads[d] = spacing->pads[d];
+        w->pads[2 + d] = spacing->pads[2 + d];
+    }
+    return TQ_OK;
+}
+
 /* Fields: padding, stride_w, stride_h, then by kind. `dilation` is the field of dilation_w. */
 static tq_status read_window(const tq_tflite_builder *b, int activation, int dilation, window *w)
 {
@@ -95,7 +118,7 @@ static tq_status read_window(const tq_tflite_builder *b, int activation, int dil
         tq_tflite_pads(w->same, x->dims[1 + d], w->kernel[d], w->strides[d], w->dilations[d],
                        &w->pads[d], &w->pads[2 + d]);
     }
-    return TQ_OK;
+    return space_out(b, w);
 }
 
 static tq_status emit_conv(tq_tflite_builder *b, const window *w, int64_t group, tq_value **inputs)
@@ -252,6 +275,32 @@ static tq_status shape_output(tq_tflite_builder *b, tq_value *y)
     return tq_tflite_set_plain(b, 0, y, -1);
 }
 
+/* Rows of more than two axes that stay so: x W^T + bias. */
+static tq_status product_of_rows(tq_tflite_builder *b, int64_t activation)
+{
+    static const int turned[] = { 1, 0 };
+    const int64_t *k = tq_tflite_input(b, W)->type.dims;
+    const tq_tflite_layout layout = { turned, 2, (int64_t[]){ k[1], k[0] }, 1 };
+    tq_value *inputs[2], *sum[2];
+    TQ_TRY(tq_tflite_plain(b, X, &inputs[0]));
+    TQ_TRY(tq_tflite_weight(b, W, &layout, &inputs[1]));
+    TQ_TRY(add_bias(b, BIAS, X, k[0], &sum[1]));
+    TQ_TRY(tq_tflite_emit(b, "MatMul", inputs, 2, NULL, 0, &sum[0]));
+    if (sum[1])
+        TQ_TRY(tq_tflite_emit(b, "Add", sum, 2, NULL, 0, &sum[0]));
+    TQ_TRY(tq_tflite_activate(b, activation, &sum[0]));
+    return tq_tflite_set_plain(b, 0, sum[0], -1);
+}
+
+static bool keeps_rows(const tq_tflite_builder *b)
+{
+    const tq_tflite_tensor *x = tq_tflite_input(b, X), *y = tq_tflite_output(b, 0);
+    bool keeps = y && x->type.rank > 2 && y->type.rank == x->type.rank;
+    for (int d = 0; keeps && d < x->type.rank - 1; d++)
+        keeps = x->type.dims[d] == y->type.dims[d];
+    return keeps;
+}
+
 static tq_status fully_connected(tq_tflite_builder *b)
 {
     static const int as_image[] = { 0, 3, 1, 2 };
@@ -265,6 +314,8 @@ static tq_status fully_connected(tq_tflite_builder *b)
     if (format != 0)
         return tq_fail(TQ_ERR_UNSUPPORTED, "weights of format %lld are not supported",
                        (long long)format);
+    if (keeps_rows(b))
+        return product_of_rows(b, activation);
     tq_tflite_tensor *w = &b->model->tensors[b->op->inputs[W]];
     const int64_t n_out = w->type.dims[0], n_in = w->type.dims[1];
     const tq_type plain = w->type;
@@ -284,6 +335,33 @@ static tq_status fully_connected(tq_tflite_builder *b)
     return shape_output(b, y);
 }
 
+/* Input i in the order of the file; where its option says so with the last two axes changed over.
+ */
+static tq_status factor(tq_tflite_builder *b, int i, tq_value **out)
+{
+    int64_t adjoint = 0, perm[TQ_MAX_RANK];
+    const tq_tflite_tensor *t = tq_tflite_input(b, i);
+    if (!t || t->type.rank < 2)
+        return tq_fail(TQ_ERR_FORMAT, "input %d has not two axes", i);
+    TQ_TRY(tq_tflite_option(b, i, 1, &adjoint));
+    TQ_TRY(tq_tflite_plain(b, i, out));
+    if (!adjoint)
+        return TQ_OK;
+    const int rank = t->type.rank;
+    for (int d = 0; d < rank; d++)
+        perm[d] = d < rank - 2 ? d : 2 * rank - 3 - d;
+    return tq_tflite_emit(b, "Transpose", out, 1, &TQ_INTS("perm", rank, perm), 1, out);
+}
+
+static tq_status batch_matmul(tq_tflite_builder *b)
+{
+    tq_value *inputs[2], *y;
+    TQ_TRY(factor(b, X, &inputs[0]));
+    TQ_TRY(factor(b, W, &inputs[1]));
+    TQ_TRY(tq_tflite_emit(b, "MatMul", inputs, 2, NULL, 0, &y));
+    return tq_tflite_set_plain(b, 0, y, -1);
+}
+
 tq_status tq_tflite_build_linear(tq_tflite_builder *b, bool *out_known)
 {
     *out_known = true;
@@ -296,6 +374,8 @@ tq_status tq_tflite_build_linear(tq_tflite_builder *b, bool *out_known)
         return fully_connected(b);
     case TRANSPOSE_CONV:
         return transpose_conv(b);
+    case BATCH_MATMUL:
+        return batch_matmul(b);
     default:
         *out_known = false;
         return TQ_OK;

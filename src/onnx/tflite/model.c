@@ -15,6 +15,7 @@ enum {
     TENSOR_NAME = 3,
     TENSOR_GRID = 4,
     TENSOR_SPARSITY = 6,
+    TENSOR_SIGNATURE = 7,
 };
 enum { GRID_SCALE = 2, GRID_ZERO = 3, GRID_DETAILS = 4, GRID_AXIS = 6 };
 enum { OPERATOR_CODE = 0, OPERATOR_INPUTS = 1, OPERATOR_OUTPUTS = 2, OPERATOR_OPTIONS = 4 };
@@ -87,6 +88,17 @@ static tq_status read_shape(const tq_flat_table *table, tq_type *out)
                            (long long)out->dims[i]);
     }
     return out->dtype == TQ_NONE ? TQ_OK : tq_type_size(out, &size);
+}
+
+/* The signature has -1 where the shape has 1 because nobody knows. */
+static tq_status read_signature(const tq_flat_table *table, tq_tflite_tensor *t)
+{
+    tq_flat_vector signature;
+    TQ_TRY(tq_flat_vector_of(table, TENSOR_SIGNATURE, 4, &signature));
+    for (int d = 0; d < t->type.rank && signature.n == t->type.rank; d++)
+        if (tq_flat_int_at(&signature, d) < 0 && t->type.dims[d] == 1)
+            t->open |= 1u << d;
+    return TQ_OK;
 }
 
 /* Scales, and as many zero points; a table of quantisation may hold neither. */
@@ -187,6 +199,7 @@ static tq_status read_tensor(reader *r, const tq_flat_table *table, int i, tq_tf
     if (sparsity.file)
         return tq_fail(TQ_ERR_UNSUPPORTED, "is sparse");
     TQ_TRY(read_shape(table, &t->type));
+    TQ_TRY(read_signature(table, t));
     TQ_TRY(read_grid(r, table, t));
     return read_data(r, table, t);
 }
@@ -211,7 +224,7 @@ static tq_status read_tensors(reader *r, const tq_flat_table *graph)
 /* ---- operators ---- */
 
 static tq_status read_positions(reader *r, const tq_flat_table *table, int field, const char *what,
-                                int *out_n, const int **out)
+                                int *out_n, int **out)
 {
     tq_flat_vector positions;
     TQ_TRY(tq_flat_vector_of(table, field, 4, &positions));
@@ -250,7 +263,9 @@ static tq_status read_operator(reader *r, const tq_flat_table *table, tq_tflite_
     TQ_TRY(tq_flat_int(table, OPERATOR_CODE, 4, &code));
     TQ_TRY(read_code(r, code, out));
     TQ_TRY(read_positions(r, table, OPERATOR_INPUTS, "input", &out->n_inputs, &out->inputs));
-    TQ_TRY(read_positions(r, table, OPERATOR_OUTPUTS, "output", &out->n_outputs, &out->outputs));
+    int *outputs;
+    TQ_TRY(read_positions(r, table, OPERATOR_OUTPUTS, "output", &out->n_outputs, &outputs));
+    out->outputs = outputs;
     return tq_flat_child(table, OPERATOR_OPTIONS, &out->options);
 }
 
@@ -283,8 +298,10 @@ tq_status tq_tflite_read(const tq_flat *file, tq_arena *arena, tq_tflite_model *
                        (long long)graphs.n);
     TQ_TRY(tq_flat_table_at(&graphs, 0, &graph));
     TQ_TRY(read_tensors(&r, &graph));
-    TQ_TRY(read_positions(&r, &graph, GRAPH_INPUTS, "graph input", &out->n_inputs, &out->inputs));
-    TQ_TRY(
-        read_positions(&r, &graph, GRAPH_OUTPUTS, "graph output", &out->n_outputs, &out->outputs));
+    int *inputs, *outputs;
+    TQ_TRY(read_positions(&r, &graph, GRAPH_INPUTS, "graph input", &out->n_inputs, &inputs));
+    TQ_TRY(read_positions(&r, &graph, GRAPH_OUTPUTS, "graph output", &out->n_outputs, &outputs));
+    out->inputs = inputs;
+    out->outputs = outputs;
     return read_operators(&r, &graph);
 }

@@ -39,7 +39,8 @@ static bool is_line(const tq_type *type)
     return type->rank == 4 && (type->dims[3] == 1 || (type->dims[1] == 1 && type->dims[2] == 1));
 }
 
-/* The shape of the output. The batch is part of the first axis, whose size the file states for one. */
+/* The shape of the output. The batch is part of the first axis, whose size the file states for one.
+ */
 static tq_status emit_reshape(tq_tflite_builder *b, const tq_type *from, const tq_type *to,
                               bool as_image, tq_value *x, tq_value **out)
 {
@@ -70,11 +71,28 @@ static bool put_off(tq_tflite_builder *b, const tq_tflite_tensor *from, const tq
     return true;
 }
 
+/* The one axis whose size the file does not know takes what is left. */
+static void close_axis(tq_tflite_builder *b, const tq_type *from)
+{
+    tq_tflite_tensor *to = &b->model->tensors[b->op->outputs[0]];
+    const int64_t n = tq_type_count(&to->type);
+    int at = -1, n_open = 0;
+    for (int d = 1; d < to->type.rank; d++)
+        if (to->open >> d & 1u) {
+            at = d;
+            n_open++;
+        }
+    if (n_open == 1 && n > 0 && tq_type_count(from) % n == 0)
+        to->type.dims[at] = tq_type_count(from) / n;
+}
+
 static tq_status reshape(tq_tflite_builder *b)
 {
     const tq_tflite_tensor *from, *to = tq_tflite_output(b, 0);
     tq_value *x, *y;
     TQ_TRY(input_of(b, X, &from));
+    if (to)
+        close_axis(b, &from->type);
     if (!to || tq_type_count(&from->type) != tq_type_count(&to->type))
         return tq_fail(TQ_ERR_SHAPE, "reshapes %s to %s", tq_type_text(&from->type).s,
                        to ? tq_type_text(&to->type).s : "nothing");

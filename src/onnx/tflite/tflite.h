@@ -31,14 +31,24 @@ typedef struct tq_tflite_tensor {
     const float *scales;
     const int64_t *zero_points; /* n_scales of them */
     int axis;                   /* of the scales */
+    uint32_t open;              /* bit d: axis d has no fixed size, the file says 1 */
 } tq_tflite_tensor;
+
+/* A convolution that the file brackets between SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND. */
+typedef struct tq_tflite_spacing {
+    bool known;
+    int64_t block[2], pads[4]; /* its dilations; begins, then ends, of height and width */
+} tq_tflite_spacing;
 
 typedef struct tq_tflite_operator {
     int64_t code;
     const char *custom;
     int n_inputs, n_outputs;
-    const int *inputs, *outputs; /* positions of tensors; -1: absent */
+    int *inputs; /* positions of tensors; -1: absent */
+    const int *outputs;
     tq_flat_table options;
+    tq_tflite_spacing spacing;
+    bool gone; /* part of another one */
 } tq_tflite_operator;
 
 typedef struct tq_tflite_model {
@@ -51,6 +61,12 @@ typedef struct tq_tflite_model {
 /* Reads and checks all of the file's first subgraph. Data is borrowed from the file, the rest lies
  * in the arena. */
 tq_status tq_tflite_read(const tq_flat *file, tq_arena *arena, tq_tflite_model *out);
+
+/* Dilated convolutions become one operator each. */
+void tq_tflite_join_dilations(const tq_tflite_model *model);
+
+/* "SPACE_TO_BATCH_ND" */
+const char *tq_tflite_operator_name(int64_t code);
 
 /* ---- building ---- */
 

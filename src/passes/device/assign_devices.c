@@ -35,12 +35,14 @@ static bool goes_along(const tq_node *node)
            tq_node_is(node, "Observer");
 }
 
-static void place(tq_node *node, const tq_backend *backend, bool runs, int *n_placed)
+/* `why` not: NULL if the device takes the node. */
+static void place(tq_node *node, const tq_backend *backend, const char *why, int *n_placed)
 {
     if (tq_node_meta(node, "device") || goes_along(node))
         return;
-    tq_node_set_meta(node, "device", runs ? backend->entry.name : "cpu");
-    *n_placed += runs;
+    tq_node_set_meta(node, "device", why ? "cpu" : backend->entry.name);
+    tq_node_set_meta(node, "device.why", why);
+    *n_placed += !why;
 }
 
 /* Integers are there because they were given to the target: the list, which names operators on
@@ -49,7 +51,7 @@ static void place_integers(tq_graph *graph, const tq_backend *backend, int *n_pl
 {
     for (tq_node *node = tq_graph_first(graph); node; node = tq_node_next(node)) {
         const tq_status status = tq_backend_check_node(backend, node);
-        place(node, backend, status == NULL, n_placed);
+        place(node, backend, status ? tq_status_text(status) : NULL, n_placed);
         tq_status_drop(status);
     }
 }
@@ -57,13 +59,17 @@ static void place_integers(tq_graph *graph, const tq_backend *backend, int *n_pl
 static tq_status place_reals(tq_graph *graph, const tq_backend *backend, const tq_edit *edit,
                              int *n_placed)
 {
-    tq_arena *arena = tq_arena_create();
+    tq_arena *arena = tq_scratch_create();
     tq_feasibility f;
     const tq_status status = tq_feasibility_run(graph, backend, edit->recipe, arena, &f);
     int i = 0;
-    for (tq_node *node = tq_graph_first(graph); node && !status; node = tq_node_next(node), i++)
-        place(node, backend, f.nodes[i].verdict != TQ_NEVER_RUNS && may_leave(graph, node),
-              n_placed);
+    for (tq_node *node = tq_graph_first(graph); node && !status; node = tq_node_next(node), i++) {
+        const char *why = f.nodes[i].verdict == TQ_NEVER_RUNS ? f.nodes[i].why : NULL;
+        if (!may_leave(graph, node))
+            why = tq_arena_printf(arena, "%s is not among the operators for the device",
+                                  tq_node_op_name(node));
+        place(node, backend, why, n_placed);
+    }
     tq_arena_destroy(arena);
     return status;
 }

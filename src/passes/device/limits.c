@@ -220,11 +220,28 @@ static tq_status check_requant(const tq_backend *backend, const tq_node *node)
     return check_width(backend, node, 2, limits->add_bits, "addend");
 }
 
+/* Operators of ONNX on int64 are how others spell integer networks. */
+static bool is_on_int64(const tq_node *node)
+{
+    const tq_value *x = tq_node_input(node, 0);
+    return x && !tq_value_is_const(x) && tq_value_type(x)->dtype == TQ_I64 &&
+           tq_node_has_flag(node, TQ_OP_LINEAR);
+}
+
+static tq_status refuse_operator(const tq_backend *backend, const tq_node *node)
+{
+    return tq_fail(TQ_ERR_UNSUPPORTED, "%s has no operator '%s'%s", backend->entry.name,
+                   tq_node_op_name(node),
+                   is_on_int64(node) ? " on i64; 'truq f2t --codes R' narrows integer networks of "
+                                       "others"
+                                     : "");
+}
+
 tq_status tq_backend_check_node(const tq_backend *backend, const tq_node *node)
 {
     const tq_op_limits *row = backend->ops ? find_row(backend, tq_node_op_name(node)) : NULL;
     if (backend->ops && !row)
-        return tq_fail(TQ_ERR_UNSUPPORTED, "%s has no such operator", backend->entry.name);
+        return refuse_operator(backend, node);
     if (!backend->can_run || row)
         TQ_TRY(check_integer(node));
     if (row)

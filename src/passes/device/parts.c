@@ -5,7 +5,10 @@
  *
  * Edges never go down a level and stay on one only within a device, so the sets (device, level)
  * have no cycle between them: each is convex. Two parts of one device are then joined wherever no
- * way leads from one to the other through a third part, which keeps that so. */
+ * way leads from one to the other through a third part, which keeps that so.
+ *
+ * What is made of constants alone (the quantiser of a weight) is no work that others wait for: it
+ * stands with its first reader, and every part that reads it has it whole. */
 #include "passes/device/device_internal.h"
 
 #include <string.h>
@@ -15,6 +18,7 @@ enum { MAX_JOINED = 512 }; /* more parts than this are not worth joining, nor ch
 typedef struct placed {
     const tq_node *node;
     const char *device; /* NULL: not found yet */
+    bool constant;      /* made of constants alone */
     int level, part;
 } placed;
 
@@ -91,20 +95,57 @@ static void find_devices(cut *c)
 
 /* ---- parts ---- */
 
+/* Who makes input k in the course of running; NULL: an input of the network, or made of constants.
+ */
+static placed *maker_of(const cut *c, const tq_node *node, int k)
+{
+    const tq_value *x = tq_node_input(node, k);
+    const tq_node *producer = x ? tq_value_producer(x) : NULL;
+    placed *maker = producer ? of_node(c, producer) : NULL;
+    return maker && !maker->constant ? maker : NULL;
+}
+
+static void find_constants(cut *c)
+{
+    for (int i = 0; i < c->n; i++) {
+        placed *p = &c->nodes[i];
+        const int n = tq_node_n_inputs(p->node);
+        p->constant = n > 0;
+        for (int k = 0; k < n && p->constant; k++) {
+            const tq_value *x = tq_node_input(p->node, k);
+            p->constant = !x || tq_value_is_const(x) ||
+                          (tq_value_producer(x) && of_node(c, tq_value_producer(x))->constant);
+        }
+    }
+}
+
+/* The level of the first reader. */
+static int reader_level(const cut *c, const tq_node *node)
+{
+    int least = -1;
+    for (int k = 0; k < tq_node_n_outputs(node); k++) {
+        const tq_value *y = tq_node_output(node, k);
+        for (int i = 0; i < tq_value_n_consumers(y); i++) {
+            const int level = of_node(c, tq_value_consumer(y, i))->level;
+            least = least < 0 || level < least ? level : least;
+        }
+    }
+    return least < 0 ? 0 : least;
+}
+
 static void find_levels(cut *c)
 {
     for (int i = 0; i < c->n; i++) {
         placed *p = &c->nodes[i];
         for (int k = 0; k < tq_node_n_inputs(p->node); k++) {
-            const tq_value *x = tq_node_input(p->node, k);
-            const tq_node *producer = x ? tq_value_producer(x) : NULL;
-            if (!producer)
-                continue;
-            const placed *from = of_node(c, producer);
-            const int level = from->level + (strcmp(from->device, p->device) != 0);
+            const placed *from = maker_of(c, p->node, k);
+            const int level = from ? from->level + (strcmp(from->device, p->device) != 0) : 0;
             p->level = level > p->level ? level : p->level;
         }
     }
+    for (int i = c->n - 1; i >= 0; i--)
+        if (c->nodes[i].constant)
+            c->nodes[i].level = reader_level(c, c->nodes[i].node);
 }
 
 static int part_of(cut *c, const char *device, int level)
@@ -133,10 +174,9 @@ static void find_reads(cut *c)
     c->reads = TQ_NEW_N(c->arena, bool, (size_t)n *(size_t)n + 1);
     for (int i = 0; i < c->n; i++)
         for (int k = 0; k < tq_node_n_inputs(c->nodes[i].node); k++) {
-            const tq_value *x = tq_node_input(c->nodes[i].node, k);
-            const tq_node *producer = x ? tq_value_producer(x) : NULL;
-            if (producer && of_node(c, producer)->part != c->nodes[i].part)
-                c->reads[c->nodes[i].part * n + of_node(c, producer)->part] = true;
+            const placed *from = maker_of(c, c->nodes[i].node, k);
+            if (from && from->part != c->nodes[i].part)
+                c->reads[c->nodes[i].part * n + from->part] = true;
         }
 }
 
@@ -201,10 +241,8 @@ static bool is_ready(const cut *c, const int *order, int part)
         if (c->nodes[i].part != part)
             continue;
         for (int k = 0; k < tq_node_n_inputs(c->nodes[i].node); k++) {
-            const tq_value *x = tq_node_input(c->nodes[i].node, k);
-            const tq_node *producer = x ? tq_value_producer(x) : NULL;
-            const int from = producer ? of_node(c, producer)->part : part;
-            if (from != part && order[from] < 0)
+            const placed *from = maker_of(c, c->nodes[i].node, k);
+            if (from && from->part != part && order[from->part] < 0)
                 return false;
         }
     }
@@ -240,8 +278,12 @@ static int order_parts(const cut *c, int *order)
 static void add_crossing(tq_parts *out, size_t *capacity, tq_arena *arena, const tq_crossing *item)
 {
     TQ_PUSH(arena, out->crossings, out->n_crossings, *capacity, *item);
-    if (item->from >= 0 && item->to >= 0)
+    if (item->from < 0 || item->to < 0)
+        return;
+    if (strcmp(out->parts[item->from].device, out->parts[item->to].device) != 0)
         out->bytes += item->bytes;
+    else
+        out->bytes_kept += item->bytes;
 }
 
 /* Bytes of one sample: codes as wide as they are, reals that pass a quantiser on the other side (or
@@ -260,7 +302,8 @@ static void value_crosses(const cut *c, tq_value *value, tq_parts *out, size_t *
                          .from = producer ? of_node(c, producer)->part : -1,
                          .bytes = crossing_bytes(value) };
     const int first = out->n_crossings;
-    for (int i = 0; i < tq_value_n_consumers(value); i++) {
+    const bool constant = producer && of_node(c, producer)->constant;
+    for (int i = 0; i < tq_value_n_consumers(value) && !constant; i++) {
         item.to = of_node(c, tq_value_consumer(value, i))->part;
         bool known = item.to == item.from;
         for (int k = first; k < out->n_crossings; k++)
@@ -332,6 +375,7 @@ tq_status tq_parts_find(const tq_graph *graph, tq_arena *arena, tq_parts *out)
         tq_index_set(&c.numbers, node, k);
     }
     find_devices(&c);
+    find_constants(&c);
     find_levels(&c);
     number_parts(&c);
     join_parts(&c);

@@ -87,7 +87,7 @@ static tq_status run(tq_graph *graph, const tq_edit *edit)
     const tq_recipe *recipe;
     TQ_TRY(tq_fake_recipe(edit, &recipe));
     const int n = tq_graph_n_values(graph);
-    tq_arena *arena = tq_arena_create();
+    tq_arena *arena = tq_scratch_create();
     tq_value **values = TQ_NEW_N(arena, tq_value *, n);
     for (int i = 0; i < n; i++)
         values[i] = tq_graph_value(graph, i);

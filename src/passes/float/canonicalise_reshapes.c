@@ -124,7 +124,7 @@ static tq_status run(tq_graph *graph, const tq_edit *edit)
         any = is_open(node);
     if (!any || !depends_on_batch(graph))
         return TQ_OK;
-    search s = { .graph = graph, .edit = edit, .scratch = tq_arena_create() };
+    search s = { .graph = graph, .edit = edit, .scratch = tq_scratch_create() };
     const tq_status status = tq_guard(search_targets, &s);
     for (int b = 0; b < N_BATCHES; b++)
         tq_graph_destroy(s.inferred[b]);

@@ -238,6 +238,91 @@ static tq_status replace_add(tq_node *node)
     return TQ_OK;
 }
 
+/* ---- average pools ----
+ *
+ * DORY computes trunc(sum * mul / elements); with mul a multiple of the elements of the window that
+ * is sum * (mul / elements), without a division. */
+
+/* Elements of the window; 0: not known, or some of them are padding. */
+static int64_t window_elements(const tq_node *node)
+{
+    const tq_type *x = tq_value_type(tq_node_input(node, 0));
+    int n_kernel = 0, n_pads = 0;
+    const int64_t *kernel = tq_attr_ints(tq_node_attrs(node), "kernel_shape", &n_kernel);
+    const int64_t *pads = tq_attr_ints(tq_node_attrs(node), "pads", &n_pads);
+    if (tq_node_is(node, "GlobalAveragePool")) {
+        kernel = &x->dims[2];
+        n_kernel = x->rank - 2;
+    }
+    int64_t elements = n_kernel > 0 && !tq_attr_int(tq_node_attrs(node), "ceil_mode");
+    for (int i = 0; i < n_kernel; i++)
+        elements *= kernel[i] > 0 && kernel[i] < 1 << 15 ? kernel[i] : 0;
+    for (int i = 0; pads && i < n_pads; i++)
+        elements *= pads[i] == 0;
+    return elements;
+}
+
+/* The product behind the pool whose constant is a multiple of the window; NULL: there is none. */
+static tq_node *product_behind(const tq_node *node, int *out_constant)
+{
+    const int64_t elements = window_elements(node);
+    tq_node *mul = elements > 0 ? (tq_node *)(uintptr_t)only_consumer(node) : NULL;
+    if (!mul || !tq_node_is(mul, "Mul"))
+        return NULL;
+    *out_constant = tq_value_is_const(tq_node_input(mul, 0)) ? 0 : 1;
+    const tq_tensor *k = tq_value_tensor(tq_node_input(mul, *out_constant));
+    if (!k || !is_integral(k))
+        return NULL;
+    for (int64_t i = 0; i < tq_tensor_count(k); i++)
+        if (tq_load_i64(k->data, k->type.dtype, i) % elements != 0)
+            return NULL;
+    return mul;
+}
+
+static bool is_dory_average(const tq_node *node)
+{
+    int constant;
+    return (tq_node_is(node, "AveragePool") || tq_node_is(node, "GlobalAveragePool")) &&
+           product_behind(node, &constant) != NULL;
+}
+
+static tq_status divide_constant(tq_node *mul, int i, int64_t by)
+{
+    tq_tensor divided;
+    tq_value *constant;
+    TQ_TRY(tq_tensor_cast(tq_value_tensor(tq_node_input(mul, i)), TQ_I64, &divided));
+    for (int64_t k = 0; k < tq_tensor_count(&divided); k++)
+        ((int64_t *)divided.data)[k] /= by;
+    const tq_status status = tq_graph_add_constant(tq_node_graph(mul), NULL, &divided, &constant);
+    tq_tensor_reset(&divided);
+    TQ_TRY(status);
+    tq_node_set_input(mul, i, constant);
+    return TQ_OK;
+}
+
+static tq_status replace_average(tq_node *node)
+{
+    tq_graph *graph = tq_node_graph(node);
+    const bool global = tq_node_is(node, "GlobalAveragePool");
+    tq_value *x = tq_node_input(node, 0);
+    int constant, n_kept = 0;
+    tq_node *mul = product_behind(node, &constant);
+    tq_attr kept[2];
+    static const char *const names[] = { "kernel_shape", "strides" };
+    for (int i = 0; i < TQ_COUNT(names) && !global; i++) {
+        const tq_attr *attr = tq_attrs_find(tq_node_attrs(node), names[i]);
+        if (attr)
+            kept[n_kept++] = *attr;
+    }
+    TQ_TRY(divide_constant(mul, constant, window_elements(node)));
+    TQ_TRY(tq_graph_emit(graph, node, "Cast", &x, 1, &TQ_INT("to", 6), 1, &x));
+    TQ_TRY(
+        tq_graph_emit(graph, node, global ? "GlobalSumPool" : "SumPool", &x, 1, kept, n_kept, &x));
+    TQ_TRY(tq_graph_emit(graph, node, "Cast", &x, 1, &TQ_INT("to", 7), 1, &x));
+    replace(node, x);
+    return TQ_OK;
+}
+
 /* ---- walking ---- */
 
 static bool reads_integers(const tq_node *node)
@@ -272,6 +357,8 @@ static tq_status lift_node(tq_node *node)
 {
     if (is_quantlib_add(node))
         return replace_add(node);
+    if (reads_integers(node) && is_dory_average(node))
+        return replace_average(node);
     if (reads_integers(node) && (is_floored_division(node) || is_nemo_division(node)))
         return replace_by(node, "ShiftRight", (tq_attr[]){ TQ_INT("shift", log2_of_divisor(node)) },
                           1);
@@ -316,8 +403,7 @@ static tq_status run(tq_graph *graph, const tq_edit *edit)
     }
     tq_graph_sweep(graph);
     tq_graph_set_meta(graph, "dialect", dialect);
-    if (is_all_integer(graph))
-        tq_graph_set_meta(graph, "stage", "true");
+    tq_graph_set_meta(graph, "stage", is_all_integer(graph) ? "true" : "partial");
     return TQ_OK;
 }
 

@@ -1,6 +1,7 @@
-/* Identity does nothing: its consumers read what it read. Kept only where it separates a graph
- * output from a graph input, a constant or another output, which ONNX wants. */
-#include <truq/edit.h>
+/* Identity does nothing: its consumers read what it read, of a constant a copy (see
+ * separate_constants.c). Kept only where it separates a graph output from a graph input, a constant
+ * or another output, which ONNX wants. */
+#include "passes/float/float.h"
 
 static const tq_pattern pattern = { .n_nodes = 1, .nodes = { { .op = "Identity" } } };
 
@@ -13,6 +14,8 @@ static bool accept(const tq_match *m)
 static tq_status apply(tq_graph *graph, const tq_match *m)
 {
     tq_value *x = tq_node_input(m->nodes[0], 0), *y = tq_node_output(m->nodes[0], 0);
+    if (tq_value_is_const(x))
+        return tq_separate_constant(graph, m->nodes[0]);
     const bool names_output = tq_value_is_output(y);
     const char *name = tq_value_name(y);
     tq_value_redirect_consumers(y, x);

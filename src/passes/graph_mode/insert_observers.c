@@ -191,7 +191,7 @@ static tq_status run(tq_graph *graph, const tq_edit *edit)
 {
     if (is_under_way(graph))
         return TQ_OK;
-    insertion in = { .graph = graph, .arena = tq_arena_create() };
+    insertion in = { .graph = graph, .arena = tq_scratch_create() };
     remember(&in);
     tq_status status = place_quantizers(graph, edit);
     if (!status)

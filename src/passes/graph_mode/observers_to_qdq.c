@@ -247,7 +247,7 @@ static tq_status replace_quantizer(const conversion *c, tq_node *node)
 
 static tq_status run(tq_graph *graph, const tq_edit *edit)
 {
-    conversion c = { .graph = graph, .arena = tq_arena_create() };
+    conversion c = { .graph = graph, .arena = tq_scratch_create() };
     tq_status status = TQ_OK;
     int n = 0;
     for (tq_node *node = tq_graph_first(graph); node && !status; node = tq_node_next(node))

@@ -211,16 +211,27 @@ static const char *slot_of(const tq_value *x)
     return tq_value_is_const(x) ? "weight" : tq_value_is_input(x) ? "input" : "activation";
 }
 
+/* What a QuantizeLinear reads by now: what it read before may have been replaced. */
+static tq_value *source_of(const tq_node *node)
+{
+    while (tq_node_is(node, "Clip"))
+        node = tq_value_producer(tq_node_input(node, X));
+    return tq_node_input(node, X);
+}
+
 static tq_status quantize(lift *l, coded *item)
 {
     tq_node *node = tq_value_producer(item->value);
     const bool is_input = item->source == item->value;
+    if (!is_input)
+        item->source = source_of(node);
     const char *name = is_input ? tq_arena_printf(l->arena, "%s.fq", tq_value_name(item->value))
                                 : tq_lift_take_node_name(l->arena, node);
     const tq_lift_quantizer q = { &item->grid, l->rounding, slot_of(item->source), name,
                                   is_input ? tq_graph_first(l->graph) : node };
     if (is_input) {
         tq_type type = *tq_value_type(item->source);
+        tq_value_set_meta(item->source, "import.codes", tq_dtype_name(type.dtype));
         type.dtype = TQ_F32;
         tq_value_set_type(item->source, &type);
     }
@@ -323,7 +334,7 @@ static tq_status run(tq_graph *graph, const tq_edit *edit)
         return TQ_OK;
     lift l = { .graph = graph,
                .edit = edit,
-               .arena = tq_arena_create(),
+               .arena = tq_scratch_create(),
                .rounding = tq_lift_rounding(graph) };
     const tq_status status = run_in(&l);
     tq_arena_destroy(l.arena);

@@ -166,7 +166,7 @@ static tq_status run(tq_graph *graph, const tq_edit *edit)
 {
     if (!tq_lift_wanted(graph))
         return TQ_OK;
-    lift l = { .graph = graph, .edit = edit, .arena = tq_arena_create() };
+    lift l = { .graph = graph, .edit = edit, .arena = tq_scratch_create() };
     const tq_status status = run_in(&l);
     tq_arena_destroy(l.arena);
     return status;

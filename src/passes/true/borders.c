@@ -210,9 +210,9 @@ static tq_status integerise_output(tq_integerise *t, int i)
     if (plain && x->axis < 0 && dtype != TQ_I32)
         zero_point = rint(-x->offset[0] / scale);
     else if (plain && has_offset(x))
-        TQ_TRY(add_bias(t, x, &codes));
+        TQ_TRY(tq_true_wrap(t, add_bias(t, x, &codes)));
     else if (!plain)
-        TQ_TRY(requantize(t, x, scale, &codes));
+        TQ_TRY(tq_true_wrap(t, requantize(t, x, scale, &codes)));
     if (is_taken(codes, scale, (int64_t)zero_point))
         TQ_TRY(tq_int_emit(t, "Identity", &codes, 1, NULL, 0, &codes));
     const tq_dtype out_dtype = tq_value_type(codes)->dtype;

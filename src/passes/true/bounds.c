@@ -255,7 +255,7 @@ static bool is_real(const tq_node *node)
 tq_status tq_proof_run(const tq_graph *graph, tq_arena *arena, tq_proof_row **out_rows, int *out_n,
                        bool *out_proven)
 {
-    analysis a = { .arena = arena, .scratch = tq_arena_create() };
+    analysis a = { .arena = arena, .scratch = tq_scratch_create() };
     tq_proof_row *rows = TQ_NEW_N(arena, tq_proof_row, tq_graph_n_nodes(graph) + 1);
     tq_status status = TQ_OK;
     int n = 0;

@@ -126,8 +126,7 @@ tq_status tq_int_refuse(tq_integerise *t, const char *format, ...)
     va_start(args, format);
     const char *why = tq_arena_vprintf(t->arena, format, args);
     va_end(args);
-    return tq_fail(TQ_ERR_UNSUPPORTED, "cannot integerise '%s' (%s): %s", tq_node_name(t->node),
-                   tq_node_op_name(t->node), why);
+    return tq_fail(TQ_ERR_UNSUPPORTED, "%s", why);
 }
 
 tq_dtype tq_true_dtype(int64_t lo, int64_t hi)
@@ -146,4 +145,10 @@ tq_status tq_true_grid(tq_integerise *t, const tq_node *fake, tq_grid *out_grid)
     TQ_TRY(tq_fake_grids(fake, t->arena, &grids, &n));
     *out_grid = grids[0];
     return TQ_OK;
+}
+
+tq_status tq_true_wrap(const tq_integerise *t, tq_status status)
+{
+    return tq_wrap(status, "cannot integerise '%s' (%s)", tq_node_name(t->node),
+                   tq_node_op_name(t->node));
 }

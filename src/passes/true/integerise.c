@@ -3,6 +3,7 @@
 #include "passes/true/true.h"
 #include "rewrite/rewrite.h"
 
+#include <ctype.h>
 #include <string.h>
 
 static bool all_inputs_const(const tq_node *node)
@@ -148,25 +149,44 @@ static tq_status walk(tq_integerise *t)
         nodes[k++] = node;
     for (k = 0; k < n; k++) {
         t->node = nodes[k];
-        TQ_TRY(tq_wrap(partial ? integerise_or_keep(t) : integerise_node(t), "node '%s' (%s)",
-                       tq_node_name(t->node), tq_node_op_name(t->node)));
+        TQ_TRY(tq_true_wrap(t, partial ? integerise_or_keep(t) : integerise_node(t)));
     }
     return partial ? tq_true_real_outputs(t) : tq_true_outputs(t);
 }
 
+/** "add.cast": a step on the way to what stands for node "add". */
+static const char *step_name(const tq_integerise *t, const char *name, const tq_node *step)
+{
+    char *text = tq_arena_printf(t->arena, "%s.%s", name, tq_node_op_name(step));
+    for (char *c = text + strlen(name); *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+    return text;
+}
+
+static bool is_there(const tq_integerise *t, int i)
+{
+    const tq_node *node = t->renamings[i].node;
+    return tq_graph_find_node(t->graph, tq_node_name(node)) == node;
+}
+
+/** Of the nodes that were made for one, one after the other, the last has its name. */
 static void rename_nodes(const tq_integerise *t)
 {
     for (int i = 0; i < t->n_renamings; i++) {
         tq_node *node = t->renamings[i].node;
-        if (tq_graph_find_node(t->graph, tq_node_name(node)) == node)
-            tq_node_set_name(node, t->renamings[i].name);
+        const char *name = t->renamings[i].name;
+        bool last = true;
+        for (int k = i + 1; k < t->n_renamings && strcmp(t->renamings[k].name, name) == 0; k++)
+            last = last && !is_there(t, k);
+        if (is_there(t, i))
+            tq_node_set_name(node, last ? name : step_name(t, name, node));
     }
 }
 
 tq_status tq_true_walk(tq_graph *graph, const tq_true_options *options, const tq_edit *edit)
 {
     tq_integerise t = {
-        .graph = graph, .arena = tq_arena_create(), .options = options, .edit = edit
+        .graph = graph, .arena = tq_scratch_create(), .options = options, .edit = edit
     };
     const tq_status status = walk(&t);
     if (!status)

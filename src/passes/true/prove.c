@@ -32,7 +32,7 @@ static tq_status check(tq_graph *graph, const tq_proof_row *rows, int n)
 static tq_status run(tq_graph *graph, const tq_edit *edit)
 {
     (void)edit;
-    tq_arena *arena = tq_arena_create();
+    tq_arena *arena = tq_scratch_create();
     tq_proof_row *rows;
     int n;
     bool proven;

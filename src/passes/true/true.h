@@ -53,7 +53,8 @@ tq_status tq_true_inputs(tq_integerise *t);
 tq_status tq_true_outputs(tq_integerise *t);
 /* ---- float islands (options->partial) ---- */
 
-/* The node stays as it is and reads reals: its coded inputs through DequantizeLinear. `why` is left with it. */
+/* The node stays as it is and reads reals: its coded inputs through DequantizeLinear. `why` is left
+ * with it. */
 tq_status tq_true_keep(tq_integerise *t, const char *why);
 /* A FakeQuantize of reals: the QuantizeLinear that makes codes of them. */
 tq_status tq_true_enter(tq_integerise *t, bool *out_entered);
@@ -63,6 +64,8 @@ tq_status tq_true_real_outputs(tq_integerise *t);
 /* The grid of a FakeQuantize node, its first one where it has channels; TQ_ERR_STATE if it was
  * never observed. */
 tq_status tq_true_grid(tq_integerise *t, const tq_node *fake, tq_grid *out_grid);
+/* "cannot integerise 'node' (Op): " before a refusal, of the node at hand. */
+tq_status tq_true_wrap(const tq_integerise *t, tq_status status);
 /* Smallest of u8, i8, u16, i16, i32 that holds [lo, hi]. */
 tq_dtype tq_true_dtype(int64_t lo, int64_t hi);
 /* Writes "quant.*" metadata of a value that stands for reals on one scale. */

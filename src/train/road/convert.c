@@ -50,7 +50,7 @@ tq_status tq_f2f_run(tq_graph **graph, const tq_recipe *recipe, const tq_edit *e
     tq_edit own = edit ? *edit : (tq_edit){ 0 };
     own.registry = tq_graph_registry(*graph);
     own.recipe = recipe;
-    tq_arena *arena = tq_arena_create();
+    tq_arena *arena = tq_scratch_create();
     const tq_status status = insert_quantizers(graph, recipe, &own, arena);
     tq_arena_destroy(arena);
     if (!status && out_n_quantizers)
@@ -147,12 +147,75 @@ static tq_status run_editor(tq_graph *graph, const char *name, const tq_edit *ed
     return TQ_OK;
 }
 
+/* ---- integer networks of others ---- */
+
+static bool is_foreign(const tq_graph *graph)
+{
+    static const char *const dialects[] = { "deeploy", "quantlib", "nemo" };
+    const char *dialect = tq_graph_meta(graph, "dialect"), *stage = tq_graph_meta(graph, "stage");
+    for (int i = 0; dialect && stage && i < TQ_COUNT(dialects); i++)
+        if (strcmp(dialect, dialects[i]) == 0)
+            return true;
+    return false;
+}
+
+static tq_status state_codes(tq_graph *graph, const tq_f2t_options *o)
+{
+    for (int k = 0; k < o->n_codes; k++) {
+        const char *name = o->code_names[k];
+        bool known = false;
+        for (int i = 0; i < tq_graph_n_inputs(graph); i++) {
+            tq_value *input = tq_graph_input(graph, i);
+            if (name && strcmp(name, tq_value_name(input)) != 0)
+                continue;
+            tq_value_set_meta_i64(input, "quant.q_min", o->codes[k].q_min);
+            tq_value_set_meta_i64(input, "quant.q_max", tq_range_q_max(&o->codes[k]));
+            known = true;
+        }
+        if (!known)
+            return tq_fail(TQ_ERR_NOT_FOUND, "the network has no input '%s'", name ? name : "");
+    }
+    return TQ_OK;
+}
+
+/* Whoever is left with reals or a division has no integer form. */
+static tq_status check_integers(const tq_graph *graph)
+{
+    for (const tq_node *node = tq_graph_first(graph); node; node = tq_node_next(node)) {
+        const tq_dtype dtype = tq_value_type(tq_node_output(node, 0))->dtype;
+        if (tq_node_is(node, "Div"))
+            return tq_fail(TQ_ERR_UNSUPPORTED,
+                           "node '%s' divides by what is no power of two, which has no integer "
+                           "form without division; --partial leaves it",
+                           tq_node_name(node));
+        if (tq_dtype_is_float(dtype))
+            return tq_fail(TQ_ERR_UNSUPPORTED,
+                           "node '%s' (%s) computes reals; --partial leaves it float",
+                           tq_node_name(node), tq_node_op_name(node));
+    }
+    return TQ_OK;
+}
+
+static tq_status narrow(tq_graph **copy, const tq_f2t_options *o, const tq_edit *edit)
+{
+    TQ_TRY(state_codes(*copy, o));
+    TQ_TRY(tq_pipeline_run(edit->registry, "narrow", copy, edit));
+    if (edit->stop_after)
+        return TQ_OK;
+    const tq_status status = check_integers(*copy);
+    tq_graph_set_meta(*copy, "stage", status ? "partial" : "true");
+    if (o->partial)
+        tq_status_drop(status);
+    return o->partial ? TQ_OK : status;
+}
+
 static tq_status convert(tq_graph **copy, const tq_f2t_options *o, const tq_backend *backend,
                          const tq_edit *edit)
 {
     for (int i = 0; i < o->n_editors; i++)
         TQ_TRY(run_editor(*copy, o->editors[i], edit));
-    TQ_TRY(tq_pipeline_run(edit->registry, "f2t", copy, edit));
+    TQ_TRY(is_foreign(*copy) ? narrow(copy, o, edit)
+                             : tq_pipeline_run(edit->registry, "f2t", copy, edit));
     if (edit->stop_after)
         return TQ_OK;
     for (int i = 0; i < TQ_COUNT(backend->editors) && backend->editors[i]; i++)
@@ -163,6 +226,8 @@ static tq_status convert(tq_graph **copy, const tq_f2t_options *o, const tq_back
 
 static tq_status check_stage(const tq_graph *graph)
 {
+    if (is_foreign(graph))
+        return TQ_OK;
     switch (tq_graph_stage(graph)) {
     case TQ_STAGE_FAKE:
         return TQ_OK;
@@ -203,7 +268,7 @@ tq_status tq_f2t_run(tq_graph **graph, const tq_f2t_options *options, const tq_e
                                      .limits = backend->requant,
                                      .partial = options->partial };
     TQ_TRY(set_shift(options, &true_options));
-    tq_arena *arena = tq_arena_create();
+    tq_arena *arena = tq_scratch_create();
     gather_scales(*graph, options, arena, &true_options);
     own.true_options = &true_options;
     tq_graph *copy = tq_graph_clone(*graph);

@@ -12,7 +12,7 @@ enum { SAMPLE_SEED = 1 }; /* of the input that is used when none is given */
 
 tq_status tq_folder_create(const char *path)
 {
-    tq_arena *arena = tq_arena_create();
+    tq_arena *arena = tq_scratch_create();
     char *part = tq_arena_strdup(arena, path);
     bool failed = false;
     for (char *c = part + 1; *part && !failed; c++) {
@@ -113,13 +113,18 @@ static tq_status check(const tq_graph *graph, const tq_backend *backend)
 static tq_status write_files(const tq_graph *graph, const tq_backend *backend,
                              const tq_export_request *request, tq_arena *arena)
 {
-    if (backend->export_files)
-        return backend->export_files(graph, request);
-    TQ_TRY(tq_folder_create(request->folder));
-    const char *path = tq_arena_printf(arena, "%s/%s.onnx", request->folder, request->name);
-    TQ_TRY(tq_onnx_export(graph, path, 0));
+    const char *wrote =
+        tq_arena_printf(arena, "wrote %s: what %s takes", request->folder, backend->entry.name);
+    if (backend->export_files) {
+        TQ_TRY(backend->export_files(graph, request));
+    } else {
+        TQ_TRY(tq_folder_create(request->folder));
+        const char *path = tq_arena_printf(arena, "%s/%s.onnx", request->folder, request->name);
+        TQ_TRY(tq_onnx_export(graph, path, 0));
+        wrote = tq_arena_printf(arena, "wrote %s", path);
+    }
     if (request->log)
-        request->log(request->context, tq_arena_printf(arena, "wrote %s", path));
+        request->log(request->context, wrote);
     return TQ_OK;
 }
 
@@ -131,7 +136,7 @@ tq_status tq_export_run(const tq_graph *graph, const char *backend, const tq_ten
     TQ_TRY(tq_registry_find(tq_graph_registry(graph), TQ_KIND_BACKEND, backend, &entry));
     const tq_backend *target = (const tq_backend *)(const void *)entry;
     TQ_TRY(check(graph, target));
-    tq_arena *arena = tq_arena_create();
+    tq_arena *arena = tq_scratch_create();
     const int n = tq_graph_n_inputs(graph);
     tq_tensor *random = TQ_NEW_N(arena, tq_tensor, n);
     tq_status status = TQ_OK;

@@ -44,7 +44,7 @@ static tq_status run(tq_graph **graph, const tq_train_options *options, tq_arena
 tq_status tq_train_run(tq_graph **graph, const tq_train_options *options,
                        tq_train_result *out_result)
 {
-    tq_arena *arena = tq_arena_create();
+    tq_arena *arena = tq_scratch_create();
     const tq_status status = run(graph, options, arena, out_result);
     tq_arena_destroy(arena);
     return status;

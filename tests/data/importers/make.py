@@ -69,6 +69,11 @@ def make_onnx():
     np.savez(path("qoperator.npz"), xq=xq, yq=answer("qoperator.onnx", {"xq": xq}))
 
 
+def make_norms():
+    names = ["conv.weight", "conv.bias", "bn.weight", "bn.bias", "bn.running_mean", "bn.running_var"]
+    np.savez(path("norms.npz"), **{n: np.ones((3, 2, 1, 1) if n == "conv.weight" else 3, np.float32) for n in names})
+
+
 def make_torch():
     import collections
 
@@ -91,7 +96,16 @@ def make_torch():
             return (os.system, ("false",))
 
     torch.save({"state_dict": state, "x": Command()}, path("command.ckpt"))
-    torch.save({"w": base}, path("old.pth"), _use_new_zipfile_serialization=False)
+    old = {"w": base, "turned": base.view(4, 6).t(), "half": torch.tensor([1.5, -2.0], dtype=torch.float16)}
+    torch.save(old, path("old.pth"), _use_new_zipfile_serialization=False)
+
+    import argparse
+    import pathlib
+
+    beside = {"args": argparse.Namespace(lr=0.1, where=pathlib.PurePosixPath("a/b")), "best": np.float64(0.5), "seed": 2**90,
+              "milestones": collections.Counter({30: 1}), "table": np.arange(3), "names": {"a", "b"}, "raw": b"bytes",
+              "device": torch.device("cpu"), "dtype": torch.float32, "logs": collections.defaultdict(list, a=[1])}
+    torch.save({"state_dict": {"model.w": base[:3].clone()}, **beside}, path("beside.ckpt"))
 
 
 def make_tflite():
@@ -125,7 +139,50 @@ def make_tflite():
     np.savez(path("int8.npz"), x=np.ascontiguousarray(codes.transpose(0, 3, 1, 2)), y=np.concatenate(answers))
 
 
-for part in (make_onnx, make_torch, make_tflite):
+def make_tflite_forms():
+    """Networks of one idea each, with inputs and outputs of u8."""
+    import tensorflow as tf
+
+    layers, rng = tf.keras.layers, np.random.default_rng(5)
+
+    def dilated(x):
+        return layers.Conv2D(3, 3, padding="same", dilation_rate=2)(x)
+
+    def repeated(x):  # written as EXPAND_DIMS, TILE and RESHAPE to an unknown size
+        return layers.UpSampling2D(2)(layers.Conv2D(3, 1)(x))
+
+    def attention(x):
+        rows = layers.Reshape((36, 2))(x)
+        return layers.MultiHeadAttention(1, 2)(rows, rows)
+
+    arrays = {}
+    for form in (dilated, repeated, attention):
+        i = layers.Input((6, 6, 2))
+        model = tf.keras.Model(i, form(i))
+        for w in model.weights:
+            w.assign(rng.normal(size=w.shape) * 0.7)
+        converter = tf.lite.TFLiteConverter.from_keras_model(model)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ([rng.normal(size=(1, 6, 6, 2)).astype(np.float32)] for _ in range(20))
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.uint8
+        name = form.__name__
+        open(path(name + ".tflite"), "wb").write(converter.convert())
+        interpreter = tf.lite.Interpreter(path(name + ".tflite"), experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
+        interpreter.allocate_tensors()
+        a, b = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+        codes, answers = rng.integers(0, 256, (4, 6, 6, 2)).astype(np.uint8), []
+        for k in range(4):
+            interpreter.set_tensor(a["index"], codes[k : k + 1])
+            interpreter.invoke()
+            answers.append(interpreter.get_tensor(b["index"]).copy())
+        y = np.concatenate(answers)
+        arrays[name + "_x"] = np.ascontiguousarray(codes.transpose(0, 3, 1, 2))
+        arrays[name + "_y"] = np.ascontiguousarray(y.transpose(0, 3, 1, 2)) if y.ndim == 4 else y
+    np.savez(path("forms.npz"), **arrays)
+
+
+for part in (make_onnx, make_norms, make_torch, make_tflite, make_tflite_forms):
     try:
         part()
     except ImportError as missing:
