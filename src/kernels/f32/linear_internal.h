@@ -34,6 +34,11 @@ typedef struct tq_linear_set {
     void (*outer)(const tq_linear_outer *l, float *sums);
 } tq_linear_set;
 
+/** Is this Gemm y = x w + bias with alpha = beta = 1, bias [n_out] or none? `transposed`: of x. */
+bool tq_linear_is(const tq_op_run *gemm, bool transposed);
+/** The product of all rows and columns; transposed: w is [n_out, n_in]. */
+void tq_linear_run(const tq_linear *l, bool transposed, tq_pool *pool);
+
 extern const tq_linear_set *const tq_linear_variants[];
 /** The first that this CPU has; NULL: none. */
 const tq_linear_set *tq_linear_best(void);

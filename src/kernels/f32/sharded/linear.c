@@ -9,7 +9,6 @@
 #include <string.h>
 
 enum { A, W, BIAS };
-enum { PIECE = 64 /* columns of a product at once */ };
 
 typedef struct state {
     const tq_linear_set *set;
@@ -19,19 +18,10 @@ typedef struct state {
     const float *w, *bias;
 } state;
 
-static bool is_plain_gemm(const tq_op_run *run, bool transposes_a)
-{
-    return tq_linear_best() && tq_is_batch(run, A) && run->in_types[A]->rank == 2 &&
-           (tq_attr_int(run->attrs, "transA") != 0) == transposes_a &&
-           tq_attr_float(run->attrs, "alpha") == 1.0f && tq_attr_float(run->attrs, "beta") == 1.0f;
-}
-
 static bool accepts(const tq_op *op, const tq_op_run *run)
 {
     (void)op;
-    const tq_type *c = run->n_in > BIAS ? run->in_types[BIAS] : NULL;
-    return is_plain_gemm(run, false) && tq_type_count(run->in_types[W]) > 0 &&
-           (!c || (c->rank == 1 && c->dims[0] == run->out_types[0]->dims[1]));
+    return tq_linear_is(run, false) && tq_is_batch(run, A);
 }
 
 static tq_status create(const tq_op_run *shapes, state **out_state)
@@ -67,34 +57,17 @@ static void begin(void *state_, const tq_op_run *run)
     s->bias = run->n_in > BIAS ? run->in[BIAS] : NULL;
 }
 
-typedef struct job {
-    const state *s;
-    const tq_batch_run *whole;
-} job;
-
-static void columns(void *context, int64_t piece, int worker)
-{
-    (void)worker;
-    const job *j = context;
-    const state *s = j->s;
-    const int64_t end = (piece + 1) * PIECE;
-    const tq_linear l = { .x = j->whole->in[A],
-                          .w = s->w,
-                          .bias = s->bias,
-                          .y = j->whole->out[0],
-                          .n_rows = j->whole->n_rows,
-                          .n_in = s->n_in,
-                          .n_out = s->n_out,
-                          .begin = piece * PIECE,
-                          .end = end < s->n_out ? end : s->n_out };
-    (s->transposed ? s->set->dot : s->set->combine)(&l);
-}
-
 static void batch(const void *state_, const tq_batch_run *whole)
 {
     const state *s = state_;
-    job j = { s, whole };
-    tq_parallel_for(s->pool, (s->n_out + PIECE - 1) / PIECE, columns, &j);
+    const tq_linear l = { .x = whole->in[A],
+                          .w = s->w,
+                          .bias = s->bias,
+                          .y = whole->out[0],
+                          .n_rows = whole->n_rows,
+                          .n_in = s->n_in,
+                          .n_out = s->n_out };
+    tq_linear_run(&l, s->transposed, s->pool);
 }
 
 const tq_sharded tq_sharded_linear = {
@@ -118,8 +91,7 @@ enum { WIDTH = 128, TILE = TQ_LINEAR_COLUMNS * WIDTH, MOST_LEVELS = 12 };
 static bool accepts_grad(const tq_op *op, const tq_op_run *run)
 {
     (void)op;
-    return is_plain_gemm(run, true) && tq_is_batch(run, W) && run->in_types[W]->rank == 2 &&
-           run->in_types[W]->dims[0] == run->in_types[A]->dims[0] &&
+    return tq_linear_is(run, true) && tq_is_batch(run, A) && tq_is_batch(run, W) &&
            !tq_attr_int(run->attrs, "transB") && (run->n_in <= BIAS || !run->in_types[BIAS]) &&
            run->n_shards <= 1 << MOST_LEVELS;
 }
@@ -141,6 +113,11 @@ static size_t partial_size(const void *state_)
     const state *s = state_;
     return (size_t)(s->n_out * s->n_in) * sizeof(float);
 }
+
+typedef struct job {
+    const state *s;
+    const tq_batch_run *whole;
+} job;
 
 static void sum_of_shard(const job *j, int64_t shard, const tq_linear_outer *tile, float *sums)
 {
