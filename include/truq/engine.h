@@ -58,6 +58,8 @@ TQ_API const tq_tensor *tq_engine_value(const tq_engine *engine, const char *nam
 /** For reports: bytes of activations planned; each step's node, kernel name and seconds spent so far. */
 TQ_API size_t tq_engine_memory(const tq_engine *engine);
 TQ_API int tq_engine_n_steps(const tq_engine *engine);
+/** Seconds of all runs so far that went into shards: what ranks share, while each of them does the rest. */
+TQ_API double tq_engine_shard_seconds(const tq_engine *engine);
 TQ_API const char *tq_engine_step(const tq_engine *engine, int i, const char **out_node, double *out_seconds);
 /** What step i needs: multiply-accumulates, over the whole batch, of the nodes it stands for; bytes of the values that it reads and
  *  writes, weights inside fused layers not counted. */

@@ -164,6 +164,8 @@ static tq_status print_result(tq_bench *b, bool json)
         tq_print(json ? ", \"forward_ms\": %.4f, \"ratio\": %.3f"
                       : "; float forward %.3f ms: %.3f times that",
                  b->forward * 1e3, least / b->forward);
+    if (json && b->shard_seconds > 0.0)
+        tq_print(", \"shards_ms\": %.4f", b->shard_seconds * 1e3);
     if (tq_ranks_count(b->cli->ranks) > 1)
         TQ_TRY(print_exchange(b, json));
     tq_print(json ? "}\n" : "\n");

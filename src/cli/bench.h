@@ -35,7 +35,8 @@ typedef struct tq_bench {
     int64_t images_a_round;
     double forward; /* of --ptq: the float network over the same images; else 0 */
     bool layers;
-    int64_t n_steps; /* of --train, with what they exchanged between ranks */
+    double shard_seconds; /* of the fastest step of --train: what ranks share of it */
+    int64_t n_steps;      /* of --train, with what they exchanged between ranks */
     tq_exchange_counts exchange;
 } tq_bench;
 

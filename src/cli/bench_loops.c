@@ -105,8 +105,9 @@ tq_status tq_bench_calibrate(tq_bench *b)
 /** Times steps by the calls that report them. */
 typedef struct step_clock {
     tq_bench *bench;
-    double last;
+    double last, least, shard_seconds, of_step; /* of_step: of shards, in the last step */
     int64_t n, n_steps;
+    bool layers;
     tq_layer_times times;
     tq_status status;
 } step_clock;
@@ -117,8 +118,13 @@ static void on_step(void *context, const tq_progress *progress)
     const double now = tq_bench_now();
     if (strcmp(progress->phase, "train") != 0)
         return;
-    if (c->n++ > 1) /* the first steps plan and warm up */
+    if (c->n++ > 1) { /* the first steps plan and warm up */
         tq_bench_round(c->bench, now - c->last);
+        if (c->least == 0.0 || now - c->last < c->least) {
+            c->least = now - c->last;
+            c->bench->shard_seconds = c->of_step;
+        }
+    }
     c->last = now;
 }
 
@@ -127,6 +133,10 @@ static void on_engine(void *context, const tq_engine *engine)
 {
     step_clock *c = context;
     const int n_threads = (int)c->bench->n_threads;
+    c->of_step = tq_engine_shard_seconds(engine) - c->shard_seconds;
+    c->shard_seconds = tq_engine_shard_seconds(engine);
+    if (!c->layers)
+        return;
     tq_layer_times_take(&c->times, c->bench->cli->arena, engine, n_threads);
     if (c->n == c->n_steps - 1)
         c->status = tq_layer_times_print(&c->times, false, n_threads);
@@ -136,7 +146,7 @@ static tq_status train_steps(tq_bench *b, int64_t n_steps, bool layers)
 {
     points p = { 0 };
     tq_dataset data;
-    step_clock clock = { .bench = b, .n_steps = n_steps };
+    step_clock clock = { .bench = b, .n_steps = n_steps, .layers = layers };
     tq_train_options options = { .registry = b->cli->registry,
                                  .train = &data,
                                  .loss = "cross-entropy",
@@ -150,7 +160,7 @@ static tq_status train_steps(tq_bench *b, int64_t n_steps, bool layers)
                                  .compute = b->compute,
                                  .memory = (size_t)b->memory * 1000000,
                                  .profile = layers,
-                                 .stepped = layers ? on_engine : NULL,
+                                 .stepped = on_engine,
                                  .progress = on_step,
                                  .context = &clock };
     tq_train_result result;

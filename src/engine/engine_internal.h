@@ -61,6 +61,7 @@ struct tq_engine {
     int *outputs;       /* slot of each graph output */
     tq_tensor *results; /* what tq_engine_output hands out */
     bool *copied;       /* output i is a graph input: copied at the end of a run */
+    double shard_seconds;
     size_t block_size, scratch_size;
     tq_buffer *block, *scratch;
     bool *needs_rows; /* of graph inputs: all of them, where ranks share a batch */

@@ -136,10 +136,11 @@ static tq_status finish(const job *j)
         tq_work *w = &j->phase->works[i];
         if (w->partial < 0 && w->part->kind != TQ_PART_BATCH)
             continue;
-        const double start = w->seconds ? tq_engine_now() : 0.0;
+        const double start = tq_engine_now();
         void *total = w->partial < 0 ? NULL : sum_own(j, w);
         if (!total)
             run_batch(j, w, NULL);
+        j->engine->shard_seconds += tq_engine_now() - start;
         if (total && is_alone && w->part->finish)
             w->part->finish(w->state, &w->run, total);
         if (w->seconds)
@@ -288,6 +289,8 @@ tq_status tq_phase_run(tq_engine *engine, tq_step *step)
 {
     job j = { .engine = engine, .phase = step->phase };
     begin(&j);
+    const double start = tq_engine_now();
     tq_parallel_for(engine->options.pool, j.phase->n_own, run_shard, &j);
+    engine->shard_seconds += tq_engine_now() - start;
     return finish(&j);
 }

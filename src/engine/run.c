@@ -153,6 +153,11 @@ bool tq_engine_needs_all_rows(const tq_engine *engine, int i)
     return engine->needs_rows[i];
 }
 
+double tq_engine_shard_seconds(const tq_engine *engine)
+{
+    return engine->shard_seconds;
+}
+
 size_t tq_engine_memory(const tq_engine *engine)
 {
     return engine->block_size;
