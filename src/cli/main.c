@@ -42,16 +42,19 @@ static int exit_status_of(tq_status status)
     }
 }
 
-/** One line, whatever names from files hold. */
+/** One line, whatever names from files hold, and at once: several processes may have one to say. */
 static int report(tq_status status)
 {
     if (!status)
         return DONE;
     const int exit_status = exit_status_of(status);
-    fputs("truq: ", stderr);
-    for (const char *c = tq_status_text(status); *c; c++)
-        fputc((unsigned char)*c < 32 || *c == 127 ? '?' : *c, stderr);
-    fputc('\n', stderr);
+    tq_arena *arena = tq_arena_create();
+    char *text = tq_arena_strdup(arena, tq_status_text(status));
+    for (char *c = text; *c; c++)
+        if ((unsigned char)*c < 32 || *c == 127)
+            *c = '?';
+    fprintf(stderr, "truq: %s\n", text);
+    tq_arena_destroy(arena);
     tq_status_drop(status);
     return exit_status;
 }
