@@ -84,6 +84,9 @@ struct tq_editor {
 TQ_API tq_status tq_editor_apply(const tq_editor *editor, tq_graph *graph, const tq_edit *edit, int *out_n_edits);
 /** The same without context. */
 TQ_API tq_status tq_editor_run(const tq_editor *editor, tq_graph *graph);
+/** Opens the batch of a graph that is written for another one (the editor free-batch); one that cannot take others, or whose
+ * batch is `batch` already (0: any other is wanted), stays as it is. The graph must have a registry. */
+TQ_API tq_status tq_graph_open_batch(tq_graph *graph, int64_t batch);
 
 /** Finds matches of a pattern: sorted by the order of their last node, non-overlapping. Returns how
  *  many; *out_matches lives in `scratch`. */

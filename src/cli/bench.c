@@ -172,6 +172,20 @@ static tq_status print_result(tq_bench *b, bool json)
     return TQ_OK;
 }
 
+/** A network for one batch takes others if it can; else it says what it takes. */
+static tq_status open_batch(const tq_bench *b)
+{
+    if (tq_graph_n_inputs(*b->graph) == 0)
+        return TQ_OK;
+    TQ_TRY(tq_graph_open_batch(*b->graph, b->batch));
+    const tq_value *input = tq_graph_input(*b->graph, 0);
+    const tq_type *type = tq_value_type(input);
+    if (type->rank < 1 || type->dims[0] == TQ_DIM_ANY || type->dims[0] == b->batch)
+        return TQ_OK;
+    return tq_fail(TQ_ERR_SHAPE, "input '%s' is %s: --batch %lld is not possible",
+                   tq_value_name(input), tq_type_text(type).s, (long long)b->batch);
+}
+
 /** 0 stands for one thread a core. */
 static tq_status count_threads(tq_bench *b)
 {
@@ -213,6 +227,7 @@ static tq_status run(tq_cli *cli)
     if (b.layers && (ptq || json))
         return tq_fail(TQ_ERR_USAGE, "--layers goes with --infer and --train, without --json");
     TQ_TRY(tq_cli_load(cli, model, dialect, &b.graph));
+    TQ_TRY(open_batch(&b));
     TQ_TRY(count_threads(&b));
     TQ_TRY(train ? tq_bench_train(&b) : ptq ? tq_bench_ptq(&b) : run_infer(&b));
     return print_result(&b, json);

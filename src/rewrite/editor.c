@@ -153,3 +153,14 @@ tq_status tq_editor_run(const tq_editor *editor, tq_graph *graph)
 {
     return tq_editor_apply(editor, graph, NULL, NULL);
 }
+
+tq_status tq_graph_open_batch(tq_graph *graph, int64_t batch)
+{
+    const tq_registry *registry = tq_graph_registry(graph);
+    const tq_type *type = tq_graph_n_inputs(graph) ? tq_value_type(tq_graph_input(graph, 0)) : NULL;
+    if (!type || type->rank < 1 || type->dims[0] == TQ_DIM_ANY || type->dims[0] == batch)
+        return TQ_OK;
+    const tq_entry *editor;
+    TQ_TRY(tq_registry_find(registry, TQ_KIND_EDITOR, "free-batch", &editor));
+    return tq_editor_run((const tq_editor *)(const void *)editor, graph);
+}

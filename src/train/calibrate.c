@@ -227,6 +227,7 @@ static bool needs_extremes_only(const calibration *c, const tq_node *node)
 static tq_status build_running(calibration *c)
 {
     c->running = tq_graph_clone(c->graph);
+    TQ_TRY(tq_graph_open_batch(c->running, 0));
     tq_value **outputs = TQ_NEW_N(c->arena, tq_value *, c->n_probes);
     for (int i = 0; i < c->n_probes; i++) {
         const tq_node *node = c->probes[i].node;

@@ -30,6 +30,7 @@ tq_status tq_check_observed(const tq_graph *graph);
  *  are borrowed. */
 typedef struct tq_engines {
     const tq_graph *graph;
+    tq_graph *opened; /* for batches that `graph` is not written for; NULL: not needed */
     tq_pool *pool;
     int n_shards;
     int n_inputs;

@@ -98,6 +98,7 @@ static tq_status append_statistics(tq_training *t, tq_parameters *parameters)
 static tq_status build(tq_training *t, const tq_training_options *options,
                        tq_parameters *parameters)
 {
+    TQ_TRY(tq_graph_open_batch(t->graph, t->types[0].dims[0]));
     TQ_TRY(tq_graph_infer_for(t->graph, &t->types[0], 1));
     TQ_TRY(run_editors(&t->graph, options));
     tq_value *loss;

@@ -275,3 +275,32 @@ TEST(a_network_of_floats_stays_as_it_is)
 {
     edits_check_none("halves-to-floats", "input x: f32[2]  y = Cast(x) [to=1]  z = Relu(y)");
 }
+
+/* ---- free-batch ---- */
+
+static void opens_to(const char *before, const char *after)
+{
+    tq_graph *graph = check_graph(before);
+    CHECK_OK(tq_graph_open_batch(graph, 5));
+    edits_check_text(graph, after);
+    tq_graph_destroy(graph);
+}
+
+TEST(a_network_for_one_batch_takes_others)
+{
+    opens_to("input x: f32[1,2,4,4] const s: i64[2] = {1, 32} t = Reshape(x, s) y = Relu(t)",
+             "input x: f32[?,2,4,4] const s_1: i64[2] = {0, 32} t = Reshape(x, s_1) y = Relu(t)");
+}
+
+/* The first axis is no batch here: the outputs would not follow. */
+TEST(a_network_of_no_batch_stays_as_it_is)
+{
+    static const char *const texts[] = {
+        "input x: f32[4,3] const k: f32[4,1] = 1 y = Add(x, k)",
+        "input x: f32[4,3] y = Transpose(x) [perm=[1,0]]",
+        "input x: f32[4,3] input k: f32[2,3] y = Relu(x) z = Relu(k) output y output z",
+        "input x: f32[4,3] y = ReduceMean(x) [keepdims=1]",
+    };
+    for (int i = 0; i < TQ_COUNT(texts); i++)
+        opens_to(texts[i], texts[i]);
+}

@@ -168,17 +168,30 @@ TEST(a_label_beyond_the_outputs_is_named)
     tq_dataset_close(data);
 }
 
-TEST(a_batch_written_in_the_graph_is_kept)
+static void batches_of_seven_become(int64_t batch, const char *text)
 {
     tq_dataset *data = open_points(24);
-    tq_graph *g = check_graph("input x: f32[4,1,4,4] const f: f32[16,3] = random(1) "
-                              "const s: i64[2] = {4,16} t = Reshape(x, s) y = MatMul(t, f)");
+    tq_graph *g = check_graph(text);
     tq_eval_options o = evaluation(data);
+    o.batch = 7;
     tq_eval_result r;
-    CHECK_EQ(tq_batch_for(g, 7), 4);
+    CHECK_EQ(tq_batch_for(g, 7), batch);
     CHECK_OK(tq_evaluate(g, &o, &r));
     CHECK_EQ(r.n, 24);
     reset(&r);
     tq_graph_destroy(g);
     tq_dataset_close(data);
+}
+
+TEST(a_batch_written_in_the_graph_is_opened)
+{
+    batches_of_seven_become(7, "input x: f32[4,1,4,4] const f: f32[16,3] = random(1) "
+                               "const s: i64[2] = {4,16} t = Reshape(x, s) y = MatMul(t, f)");
+}
+
+TEST(a_batch_that_cannot_be_opened_is_kept)
+{
+    batches_of_seven_become(4, "input x: f32[4,1,4,4] const f: f32[16,3] = random(1) "
+                               "const k: f32[4,1] = random(2) const s: i64[2] = {4,16} "
+                               "t = Reshape(x, s) m = MatMul(t, f) y = Add(m, k)");
 }
