@@ -2,6 +2,7 @@
  * sums of whole images. Codes are held as u8 in the order of their values, so that maxima need no
  * turning. */
 #include "base/base.h"
+#include "kernels/int/larger_internal.h"
 #include "kernels/int/layer_internal.h"
 
 #include <stdlib.h>
@@ -19,6 +20,7 @@ static void release(tq_layer *layer)
 typedef struct max_layer {
     tq_layer base;
     tq_window window;
+    const tq_larger_variant *variant;
     int64_t n_pieces;
 } max_layer;
 
@@ -28,25 +30,40 @@ typedef struct max_job {
     void *y;
 } max_job;
 
-static void take_larger(uint8_t *restrict y, const uint8_t *restrict x, int64_t n)
+/** Outputs first .. end - 1 of the axis whose tap `k` lies in the image. */
+static void find_outputs(const tq_window *w, int axis, int64_t k, int64_t *out_first,
+                         int64_t *out_end)
 {
-    for (int64_t i = 0; i < n; i++)
-        y[i] = y[i] > x[i] ? y[i] : x[i];
+    const int64_t at = k * w->dilation[axis] - w->pad_begin[axis]; /* of output 0 */
+    const int64_t stride = w->stride[axis], left = w->in[axis] - at;
+    *out_first = at < 0 ? (stride - 1 - at) / stride : 0;
+    *out_end = left > 0 ? tq_clip_i64((left + stride - 1) / stride, 0, w->out[axis]) : 0;
 }
 
-static void max_pixel(const max_job *j, int64_t n, int64_t oh, int64_t ow, uint8_t *y)
+/** Row oh of image n: tap by tap. */
+static void max_row(const max_job *j, int64_t n, int64_t oh)
 {
     const tq_window *w = &j->l->window;
-    const tq_codes_layout *x = &j->l->base.in[0];
-    int64_t h0, h1, w0, w1;
+    const tq_codes_layout *x = &j->l->base.in[0], *to = &j->l->base.out;
+    uint8_t *y = tq_codes_layout_out(to, j->y, n, oh);
+    int64_t h0, h1;
     tq_window_taps(w, 1, oh, &h0, &h1);
-    tq_window_taps(w, 2, ow, &w0, &w1);
-    memset(y, 0, (size_t)x->c);
+    memset(y, 0, (size_t)(to->w * to->pixel));
     for (int64_t kh = h0; kh < h1; kh++)
-        for (int64_t kw = w0; kw < w1; kw++) {
+        for (int64_t kw = 0; kw < w->kernel[2]; kw++) {
             const int64_t ih = oh * w->stride[1] - w->pad_begin[1] + kh * w->dilation[1];
-            const int64_t iw = ow * w->stride[2] - w->pad_begin[2] + kw * w->dilation[2];
-            take_larger(y, tq_codes_layout_in(x, j->x, n, ih) + iw * x->pixel, x->c);
+            int64_t first, end;
+            find_outputs(w, 2, kw, &first, &end);
+            if (first >= end)
+                continue;
+            const int64_t iw = first * w->stride[2] - w->pad_begin[2] + kw * w->dilation[2];
+            j->l->variant->run(
+                &(tq_larger_run){ .x = tq_codes_layout_in(x, j->x, n, ih) + iw * x->pixel,
+                                  .y = y + first * to->pixel,
+                                  .x_step = w->stride[2] * x->pixel,
+                                  .y_step = to->pixel,
+                                  .n = end - first,
+                                  .c = x->c });
         }
 }
 
@@ -58,11 +75,8 @@ static void max_piece(void *context, int64_t i, int worker)
     int64_t first, end;
     tq_shard_range(to->n * to->h, j->l->n_pieces, i, &first, &end);
     for (int64_t k = first; k < end; k++) {
-        const int64_t n = k / to->h, oh = k % to->h;
-        uint8_t *y = tq_codes_layout_out(to, j->y, n, oh);
-        tq_codes_layout_fill(to, j->y, n, oh);
-        for (int64_t ow = 0; ow < to->w; ow++)
-            max_pixel(j, n, oh, ow, y + ow * to->pixel);
+        tq_codes_layout_fill(to, j->y, k / to->h, k % to->h);
+        max_row(j, k / to->h, k % to->h);
     }
 }
 
@@ -94,6 +108,9 @@ tq_status tq_layer_max_pool_create(const tq_window *window, tq_layer **out_layer
     max_layer *l;
     TQ_TRY(tq_layer_new(&max_kind, 1, sizeof *l, &l));
     l->window = *window;
+    for (l->variant = tq_larger_variants;
+         (l->variant->needs & tq_cpu_flags()) != l->variant->needs;)
+        l->variant++;
     *out_layer = &l->base;
     return TQ_OK;
 }
