@@ -1,21 +1,13 @@
 /* Fused convolutions: sums of products, bias and requantisation in one pass over codes with
- * channels innermost. The taps of a window are runs of consecutive bytes (a kernel row, or one tap
- * of one group where taps lie apart), each filled up to groups of 4 by weights of 0. With x held as
- * u8 and zero point z
- *
- *   sum (x - z) w + b = sum x w + (b - z sum w)
- *
- * modulo 2^32, and what is padding holds z. */
+ * channels innermost. */
 #include "base/base.h"
 #include "kernels/int/conv_internal.h"
 #include "kernels/int/layer_internal.h"
-#include "kernels/int/strip_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    GROUP = 4,
     MOST_PIECES = 16,
     WORTH_A_PIECE = 200000, /* multiplications */
     SLICE = 24576,          /* bytes of weights that stay in the first cache .. */
@@ -24,25 +16,13 @@ enum {
     PIXELS_AT_ONCE = 64     /* whose sums are kept between slices */
 };
 
-typedef struct block {
-    int64_t group, first; /* first output channel */
-    int n_channels, n_vectors;
-    int8_t *w;
-    tq_block_constants *constants;
-} block;
-
 typedef struct conv_layer {
     tq_layer base;
     tq_window window;
-    int64_t n, oc, groups, ic; /* ic: of one group */
+    int64_t n, oc, ic; /* ic: of one group */
     const tq_strip_variant *variant;
-    int64_t n_blocks, n_runs, n_groups;
-    bool by_tap; /* runs are single taps */
-    block *blocks;
+    tq_conv_weights w;
     int64_t *runs;
-    tq_requant_common requant;
-    tq_buffer *packed;
-    size_t w_size;
     /* After place: rows of pixels, and how they are shared out. */
     int64_t n_rows, row_pixels, last_pixels; /* the last row may be shorter */
     int64_t x_step;
@@ -53,139 +33,12 @@ typedef struct conv_layer {
 static void release(tq_layer *layer)
 {
     conv_layer *l = (conv_layer *)layer;
-    tq_buffer_release(l->packed);
-    free(l->blocks);
+    tq_conv_weights_reset(&l->w);
     free(l->runs);
     free(l);
 }
 
-/* ---- making: weights and constants -------------------------------------------------------- */
-
-static int64_t pixel_of(const tq_conv_spec *spec)
-{
-    return spec->c < 4 ? 4 : spec->c;
-}
-
-/** Byte `b` of run `r` for channel `oc`: its weight, or 0 beyond the run. */
-static int8_t tap(const conv_layer *l, const tq_conv_spec *spec, int64_t oc, int64_t r, int64_t b)
-{
-    const int64_t kernel = l->window.kernel[2];
-    const int64_t kh = l->by_tap ? r / kernel : r;
-    const int64_t kw = l->by_tap ? r % kernel : b / pixel_of(spec);
-    const int64_t c = l->by_tap ? b : b % pixel_of(spec);
-    return c < l->ic && kw < kernel
-               ? spec->w[oc * spec->w_oc + c * spec->w_c + kh * spec->w_kh + kw * spec->w_kw]
-               : 0;
-}
-
-static void pack_block(const conv_layer *l, const tq_conv_spec *spec, const block *b)
-{
-    int8_t *w = b->w;
-    for (int64_t r = 0; r < l->n_runs; r++)
-        for (int64_t g = 0; g < l->n_groups; g++)
-            for (int p = 0; p < b->n_vectors * TQ_VECTOR; p++, w += GROUP) {
-                const int c = tq_block_channel(b->n_vectors, p);
-                for (int i = 0; i < GROUP && c < b->n_channels; i++)
-                    w[i] = tap(l, spec, b->first + c, r, g * GROUP + i);
-            }
-}
-
-/** Sums of w and of its magnitudes for one output channel. */
-static void sum_weights(const conv_layer *l, const tq_conv_spec *spec, int64_t oc, int64_t *out_sum,
-                        int64_t *out_magnitude)
-{
-    *out_sum = *out_magnitude = 0;
-    for (int64_t c = 0; c < l->ic; c++)
-        for (int64_t kh = 0; kh < l->window.kernel[1]; kh++)
-            for (int64_t kw = 0; kw < l->window.kernel[2]; kw++) {
-                const int64_t w =
-                    spec->w[oc * spec->w_oc + c * spec->w_c + kh * spec->w_kh + kw * spec->w_kw];
-                *out_sum += w;
-                *out_magnitude += w < 0 ? -w : w;
-            }
-}
-
-static void fill_constants(const conv_layer *l, const tq_conv_spec *spec, const block *b,
-                           const tq_requant_exact *exact)
-{
-    const int64_t zero = spec->x_zero + (spec->x_signed ? 128 : 0);
-    for (int p = 0; p < b->n_vectors * TQ_VECTOR; p++) {
-        const int c = tq_block_channel(b->n_vectors, p);
-        if (c >= b->n_channels)
-            continue;
-        const int64_t oc = b->first + c;
-        int64_t sum, magnitude;
-        sum_weights(l, spec, oc, &sum, &magnitude);
-        const int64_t bias = (spec->bias ? spec->bias[oc] : 0) - zero * sum;
-        b->constants->bias[p] = (int32_t)(uint32_t)(uint64_t)bias;
-        if (!exact)
-            continue;
-        b->constants->multiplier[p] =
-            (int32_t)tq_requant_exact_multiplier(spec->requant, exact, oc);
-        b->constants->addend[tq_addend_place(p)] =
-            tq_requant_exact_addend(spec->requant, exact, oc);
-    }
-}
-
-bool tq_conv_spec_find_exact(const tq_conv_spec *spec, const tq_window *window, int64_t ic,
-                             tq_requant_exact *out)
-{
-    const conv_layer l = { .window = *window, .ic = ic };
-    int64_t *largest = calloc((size_t)spec->oc, sizeof *largest);
-    for (int64_t oc = 0; largest && oc < spec->oc; oc++) {
-        int64_t sum, magnitude;
-        sum_weights(&l, spec, oc, &sum, &magnitude);
-        const int64_t bias = spec->bias ? spec->bias[oc] : 0;
-        largest[oc] = magnitude * 255 + (bias < 0 ? -bias : bias);
-        largest[oc] = largest[oc] > INT64_C(1) << 31 ? INT64_C(1) << 31 : largest[oc];
-    }
-    const bool found = largest && tq_requant_exact_find(spec->requant, spec->oc, largest, out);
-    free(largest);
-    return found;
-}
-
-/** Blocks of up to 64 channels, within groups. */
-static void cut_blocks(conv_layer *l)
-{
-    const int64_t each = l->oc / l->groups;
-    int64_t n = 0;
-    for (int64_t g = 0; g < l->groups; g++)
-        for (int64_t first = 0; first < each; first += TQ_BLOCK_CHANNELS) {
-            const int64_t left = each - first;
-            const int n_channels = (int)(left < TQ_BLOCK_CHANNELS ? left : TQ_BLOCK_CHANNELS);
-            l->blocks[n++] = (block){ .group = g,
-                                      .first = g * each + first,
-                                      .n_channels = n_channels,
-                                      .n_vectors = (n_channels + TQ_VECTOR - 1) / TQ_VECTOR };
-        }
-}
-
-static size_t block_size(const conv_layer *l, const block *b)
-{
-    return (size_t)(l->n_runs * l->n_groups) * (size_t)b->n_vectors * TQ_VECTOR * GROUP;
-}
-
-static tq_status pack(conv_layer *l, const tq_conv_spec *spec, const tq_requant_exact *exact)
-{
-    for (int64_t i = 0; i < l->n_blocks; i++)
-        l->w_size += block_size(l, &l->blocks[i]);
-    const size_t constants = (size_t)l->n_blocks * sizeof(tq_block_constants);
-    TQ_TRY(tq_buffer_create(l->w_size + constants, &l->packed));
-    char *at = tq_buffer_data(l->packed);
-    for (int64_t i = 0; i < l->n_blocks; i++) {
-        block *b = &l->blocks[i];
-        b->constants = (tq_block_constants *)(void *)at;
-        at += sizeof(tq_block_constants);
-    }
-    for (int64_t i = 0; i < l->n_blocks; i++) {
-        block *b = &l->blocks[i];
-        b->w = (int8_t *)at;
-        at += block_size(l, b);
-        pack_block(l, spec, b);
-        fill_constants(l, spec, b, exact);
-    }
-    return TQ_OK;
-}
+/* ---- making ------------------------------------------------------------------------------- */
 
 tq_border tq_conv_spec_border(const tq_conv_spec *spec)
 {
@@ -202,33 +55,15 @@ tq_border tq_conv_spec_border(const tq_conv_spec *spec)
 
 static tq_status make(conv_layer *l, const tq_conv_spec *spec)
 {
-    tq_requant_exact exact;
     l->window = spec->window;
     l->n = spec->n;
     l->oc = spec->oc;
-    l->groups = spec->groups;
     l->ic = spec->c / spec->groups;
-    l->by_tap = l->groups > 1 || (l->window.dilation[2] > 1 && l->window.kernel[2] > 1);
-    const int64_t taps = l->window.kernel[1] * (l->by_tap ? l->window.kernel[2] : 1);
-    const int64_t bytes = l->by_tap ? l->ic : l->window.kernel[2] * pixel_of(spec);
-    l->n_runs = taps;
-    l->n_groups = (bytes + GROUP - 1) / GROUP;
-    l->variant = tq_strip_best(l->n_runs, l->n_groups);
-    if (spec->requant) {
-        if (!tq_conv_spec_find_exact(spec, &l->window, l->ic, &exact))
-            return tq_fail(TQ_ERR_UNSUPPORTED, "requantisation needs more than high words");
-        l->requant = exact.common;
-    }
+    TQ_TRY(tq_conv_weights_make(spec, &l->w, &l->variant));
     l->base.is_out_plain = !spec->requant;
     l->base.need[0] = tq_conv_spec_border(spec);
-    const int64_t each = l->oc / l->groups;
-    l->n_blocks = l->groups * ((each + TQ_BLOCK_CHANNELS - 1) / TQ_BLOCK_CHANNELS);
-    l->blocks = tq_allocate((size_t)l->n_blocks * sizeof *l->blocks);
-    l->runs = tq_allocate((size_t)l->n_runs * sizeof *l->runs);
-    if (!l->blocks || !l->runs)
-        return tq_fail(TQ_ERR_MEMORY, "no memory for a layer");
-    cut_blocks(l);
-    return pack(l, spec, spec->requant ? &exact : NULL);
+    l->runs = tq_allocate((size_t)l->w.n_runs * sizeof *l->runs);
+    return l->runs ? TQ_OK : tq_fail(TQ_ERR_MEMORY, "no memory for a layer");
 }
 
 /* ---- placing ------------------------------------------------------------------------------ */
@@ -237,8 +72,9 @@ static void find_runs(conv_layer *l)
 {
     const tq_codes_layout *x = &l->base.in[0];
     const tq_window *w = &l->window;
-    for (int64_t r = 0; r < l->n_runs; r++) {
-        const int64_t kh = l->by_tap ? r / w->kernel[2] : r, kw = l->by_tap ? r % w->kernel[2] : 0;
+    for (int64_t r = 0; r < l->w.n_runs; r++) {
+        const int64_t kh = l->w.by_tap ? r / w->kernel[2] : r,
+                      kw = l->w.by_tap ? r % w->kernel[2] : 0;
         l->runs[r] = (kh * w->dilation[1] - w->pad_begin[1]) * x->row +
                      (kw * w->dilation[2] - w->pad_begin[2]) * x->pixel;
     }
@@ -267,17 +103,17 @@ static void place(tq_layer *layer)
     l->row_pixels = l->last_pixels = w->out[2];
     if (l->is_merged) {
         const int64_t total = l->n * w->out[1] * w->out[2];
-        const int64_t strip = l->variant->most_pixels[l->blocks[0].n_vectors];
+        const int64_t strip = l->variant->most_pixels[l->w.blocks[0].n_vectors];
         l->row_pixels = tq_clip_i64(24576 / layer->in[0].pixel, strip, 192) / strip * strip;
         l->n_rows = (total + l->row_pixels - 1) / l->row_pixels;
         l->last_pixels = total - (l->n_rows - 1) * l->row_pixels;
     }
     const int64_t pixels = l->n * w->out[1] * w->out[2];
-    const int64_t work = pixels * l->oc * l->n_runs * l->n_groups * GROUP;
+    const int64_t work = pixels * l->oc * l->w.n_runs * l->w.n_groups * TQ_GROUP;
     const int64_t n_pieces = tq_clip_i64(work / WORTH_A_PIECE, 1, MOST_PIECES);
     const bool by_blocks =
-        (int64_t)l->w_size > l->n * (layer->in[0].image + w->out[1] * w->out[2] * l->oc);
-    l->block_pieces = by_blocks && n_pieces > 1 ? tq_clip_i64(n_pieces, 1, l->n_blocks) : 1;
+        (int64_t)l->w.size > l->n * (layer->in[0].image + w->out[1] * w->out[2] * l->oc);
+    l->block_pieces = by_blocks && n_pieces > 1 ? tq_clip_i64(n_pieces, 1, l->w.n_blocks) : 1;
     /* where weights outweigh pixels they are to be read once only */
     l->row_pieces =
         l->block_pieces >= 4 ? 1 : tq_clip_i64(n_pieces / l->block_pieces, 1, l->n_rows);
@@ -316,14 +152,15 @@ static row find_row(const job *j, int64_t index)
 }
 
 /** Sums in the order of channels, as plain i32 [pixels, oc]. */
-static void store_plain(const job *j, const block *b, const int32_t *sums, int64_t pixel, int n)
+static void store_plain(const job *j, const tq_conv_block *b, const int32_t *sums, int64_t pixel,
+                        int n)
 {
     int32_t *y = (int32_t *)j->y + pixel * j->l->oc + b->first;
     for (int i = 0; i < n; i++, y += j->l->oc)
         for (int p = 0; p < b->n_vectors * TQ_VECTOR; p++) {
             const int c = tq_block_channel(b->n_vectors, p);
             if (c < b->n_channels)
-                y[c] = sums[i * TQ_BLOCK_CHANNELS + p];
+                y[c] = sums[i * TQ_BLOCK_CHANNELS + p] >> (8 - b->bits);
         }
 }
 
@@ -336,38 +173,48 @@ typedef struct slice {
 /** What a worker keeps while it runs strips of one block. */
 typedef struct strips {
     const job *j;
-    const block *b;
+    const tq_conv_block *b;
     int configured;
-    int32_t *sums; /* [PIXELS_AT_ONCE][64] */
+    int32_t *sums;   /* [PIXELS_AT_ONCE][64] */
+    int64_t n_ahead; /* lines of the next slice that were called for */
 } strips;
 
-/** Where slices begin in the packed weight. */
-static const int8_t *slice_weight(const conv_layer *l, const block *b, const slice *c)
+/** Bytes of the weights of a group; of half or a quarter of two or four, which are held together.
+ */
+static int64_t group_size(const tq_conv_block *b)
 {
-    return b->w + (c->run * l->n_groups + c->group) * b->n_vectors * TQ_VECTOR * GROUP;
+    return (int64_t)b->n_vectors * TQ_VECTOR * TQ_GROUP * b->bits / 8;
+}
+
+/** Where slices begin in the packed weight. */
+static const int8_t *slice_weight(const conv_layer *l, const tq_conv_block *b, const slice *c)
+{
+    return b->w + (c->run * l->w.n_groups + c->group) * group_size(b);
 }
 
 /** Cuts a row into strips of nearly equal length. `at`: its first pixel among those at once. */
 static void run_row(strips *t, const slice *c, const row *r, int64_t at)
 {
     const conv_layer *l = t->j->l;
-    const block *b = t->b;
+    const tq_conv_block *b = t->b;
     const bool is_plain = l->base.is_out_plain;
     const int64_t most = l->variant->most_pixels[b->n_vectors];
     const int64_t n_strips = (r->n_pixels + most - 1) / most;
     const int64_t shorter = r->n_pixels / n_strips, n_longer = r->n_pixels % n_strips;
-    tq_strip s = { .x = r->x + b->group * l->ic + c->group * GROUP,
+    tq_strip s = { .x = r->x + b->group * l->ic + c->group * TQ_GROUP,
                    .x_step = l->x_step,
                    .runs = l->runs + c->run,
                    .n_runs = c->n_runs,
                    .n_groups = c->n_groups,
                    .w = slice_weight(l, b, c),
+                   .bits = b->bits,
                    .constants = b->constants,
-                   .requant = &l->requant,
+                   .requant = &l->w.requant,
                    .y = is_plain ? NULL : r->y + b->first,
                    .y_step = l->base.out.pixel,
                    .n_channels = b->n_channels,
                    .configured = &t->configured };
+    const int64_t n_lines = c->n_runs * c->n_groups * group_size(b) / TQ_LINE;
     int64_t done = 0;
     for (int64_t i = 0; i < n_strips; i++) {
         const int n = (int)(shorter + (i < n_longer));
@@ -377,6 +224,9 @@ static void run_row(strips *t, const slice *c, const row *r, int64_t at)
         s.from = c->is_first ? b->constants->bias : sums;
         s.from_step = c->is_first ? 0 : TQ_BLOCK_CHANNELS;
         s.sums = !c->is_last || is_plain ? sums : NULL;
+        s.ahead = s.w + (n_lines + t->n_ahead) * TQ_LINE;
+        s.ahead_step = is_kept && t->n_ahead < n_lines ? TQ_LINE : 0;
+        t->n_ahead += s.n_runs * s.n_groups;
         l->variant->run(b->n_vectors, n, &s);
         if (c->is_last && is_plain)
             store_plain(t->j, b, sums, r->first + done, n);
@@ -390,17 +240,17 @@ static void run_row(strips *t, const slice *c, const row *r, int64_t at)
 /** The slice after `c`; false past the end. */
 static bool next_slice(const conv_layer *l, int64_t most_groups, slice *c)
 {
-    int64_t run = c->run + (c->group + c->n_groups == l->n_groups ? c->n_runs : 0);
-    int64_t group = c->group + c->n_groups == l->n_groups ? 0 : c->group + c->n_groups;
+    int64_t run = c->run + (c->group + c->n_groups == l->w.n_groups ? c->n_runs : 0);
+    int64_t group = c->group + c->n_groups == l->w.n_groups ? 0 : c->group + c->n_groups;
     if (c->n_runs == 0)
         run = group = 0;
-    if (run >= l->n_runs)
+    if (run >= l->w.n_runs)
         return false;
-    const int64_t left = l->n_runs - run, fit = most_groups / l->n_groups;
+    const int64_t left = l->w.n_runs - run, fit = most_groups / l->w.n_groups;
     *c = (slice){ .run = run, .group = group, .is_first = run == 0 && group == 0 };
     c->n_runs = group > 0 || fit < 1 ? 1 : fit < left ? fit : left;
-    c->n_groups = l->n_groups - group < most_groups ? l->n_groups - group : most_groups;
-    c->is_last = run + c->n_runs == l->n_runs && group + c->n_groups == l->n_groups;
+    c->n_groups = l->w.n_groups - group < most_groups ? l->w.n_groups - group : most_groups;
+    c->is_last = run + c->n_runs == l->w.n_runs && group + c->n_groups == l->w.n_groups;
     return true;
 }
 
@@ -409,19 +259,21 @@ static bool next_slice(const conv_layer *l, int64_t most_groups, slice *c)
 static void run_rows(strips *t, int64_t first, int64_t end)
 {
     const conv_layer *l = t->j->l;
-    const int64_t group_size = t->b->n_vectors * TQ_VECTOR * GROUP;
-    const bool is_sliced = l->n_runs * l->n_groups * group_size > SLICED_FROM &&
-                           l->row_pixels > 1 && l->row_pixels <= PIXELS_AT_ONCE;
+    const int64_t size = group_size(t->b);
+    const bool is_sliced = l->w.n_runs * l->w.n_groups * size > SLICED_FROM && l->row_pixels > 1 &&
+                           l->row_pixels <= PIXELS_AT_ONCE;
     const int64_t most_groups =
-        is_sliced ? SLICE / group_size / SLICE_ROUND * SLICE_ROUND : l->n_runs * l->n_groups;
+        is_sliced ? SLICE / size / SLICE_ROUND * SLICE_ROUND : l->w.n_runs * l->w.n_groups;
     const int64_t rows = is_sliced ? PIXELS_AT_ONCE / l->row_pixels : 1;
     for (int64_t k = first; k < end; k += rows) {
         slice c = { 0 };
-        while (next_slice(l, most_groups, &c))
+        while (next_slice(l, most_groups, &c)) {
+            t->n_ahead = 0;
             for (int64_t i = k; i < end && i < k + rows; i++) {
                 const row r = find_row(t->j, i);
                 run_row(t, &c, &r, (i - k) * l->row_pixels);
             }
+        }
     }
 }
 
@@ -434,12 +286,12 @@ static void run_piece(void *context, int64_t i, int worker)
     strips t = { .j = j, .sums = sums };
     int64_t first_row, end_row, first_block, end_block;
     tq_shard_range(l->n_rows, l->row_pieces, i / l->block_pieces, &first_row, &end_row);
-    tq_shard_range(l->n_blocks, l->block_pieces, i % l->block_pieces, &first_block, &end_block);
+    tq_shard_range(l->w.n_blocks, l->block_pieces, i % l->block_pieces, &first_block, &end_block);
     for (int64_t k = first_row; k < end_row && first_block == 0 && !l->is_merged; k++)
         if (!l->base.is_out_plain)
             tq_codes_layout_fill(&l->base.out, j->y, k / l->window.out[1], k % l->window.out[1]);
     for (int64_t b = first_block; b < end_block; b++) {
-        t.b = &l->blocks[b];
+        t.b = &l->w.blocks[b];
         run_rows(&t, first_row, end_row);
     }
     if (l->variant->end)

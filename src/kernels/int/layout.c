@@ -19,7 +19,7 @@ tq_codes_layout tq_codes_layout_make(const tq_type *type, const tq_border *borde
         l.h = type->dims[2];
     l.border = *border;
     l.is_signed = type->dtype == TQ_I8;
-    l.pixel = l.c < 4 ? 4 : l.c;
+    l.pixel = tq_codes_pixel(l.c);
     l.row = (l.w + border->left + border->right) * l.pixel;
     l.image = (l.h + border->top + border->bottom) * l.row;
     l.size = ((size_t)(l.n * l.image) + READ_AHEAD + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
@@ -30,7 +30,7 @@ bool tq_codes_layout_fits(int64_t n, int64_t c, int64_t h, int64_t w, const tq_b
 {
     const double rows = (double)h + (double)b->top + (double)b->bottom;
     const double pixels = rows * ((double)w + (double)b->left + (double)b->right);
-    return (double)n * (double)(c < 4 ? 4 : c) * pixels < 0x1p40;
+    return (double)n * (double)tq_codes_pixel(c) * pixels < 0x1p40;
 }
 
 static int64_t most(int64_t a, int64_t b)
