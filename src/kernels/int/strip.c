@@ -55,7 +55,7 @@ static void run(int n_vectors, int n_pixels, const tq_strip *s)
             memcpy(s->sums + pixel * TQ_BLOCK_CHANNELS, sums, (size_t)n * sizeof *sums);
         else
             tq_block_requantize(n_vectors, (const int32_t *)sums, s->constants, s->requant,
-                                s->n_channels, s->y + pixel * s->y_step);
+                                s->n_channels, tq_strip_y(s, pixel));
     }
 }
 

@@ -57,19 +57,29 @@ typedef struct tq_strip {
      * weight of group k * 8 / bits + f; sums are those of weights times 2^(8 - bits). */
     const int8_t *w;
     int bits;
-    const int8_t *ahead; /* what may be brought near, a line for each group, .. */
-    int64_t ahead_step;  /* .. and how far apart: 0 where nothing is to be */
+    /** Weights that follow soon: so many bytes further for every 64 of a vector, a line may be
+     * brought near (where there is none, they stay at one). */
+    const int8_t *ahead;
+    int64_t ahead_step;
     const int32_t *from; /* sums to begin with, by place, and how far apart those of pixels are */
     int64_t from_step;
     const tq_block_constants *constants;
     const tq_requant_common *requant;
     uint8_t *y;
     int64_t y_step;
+    int64_t y_jump; /* pixels from n_near on lie further by that: in the next row */
+    int n_near;
     int n_channels;  /* of the block that exist */
     int *configured; /* pixels for which the variant is set up; 0 before the first strip of a layer
                       */
     int32_t *sums;   /* not NULL: [n_pixels][64] by place go here, nothing to y */
 } tq_strip;
+
+/** Where the codes of a pixel go. */
+static inline uint8_t *tq_strip_y(const tq_strip *s, int pixel)
+{
+    return s->y + pixel * s->y_step + (pixel < s->n_near ? 0 : s->y_jump);
+}
 
 typedef struct tq_strip_variant {
     const char *name;

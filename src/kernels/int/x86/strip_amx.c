@@ -92,7 +92,7 @@ TQ_INLINE void requantize(const int n_vectors, int n_pixels, const tq_strip *s, 
         for (int j = 0; j < n_vectors; j++)
             v[0][j] = _mm512_load_si512(sums + p * TQ_BLOCK_CHANNELS + j * TQ_VECTOR);
         tq_requantize_block(n_vectors, 1, v, s->constants);
-        _mm512_mask_storeu_epi8(s->y + p * s->y_step, live,
+        _mm512_mask_storeu_epi8(tq_strip_y(s, p), live,
                                 tq_narrow_vectors(n_vectors, v[0], s->requant));
     }
 }

@@ -56,5 +56,5 @@ void tq_strip_run_avx2(int n_vectors, int n_pixels, const tq_strip *s)
                              (size_t)n_vectors * TQ_VECTOR * sizeof(int32_t));
         else
             tq_requantize_block_avx2(n_vectors, sums[p], s->constants, s->requant, s->n_channels,
-                                     s->y + p * s->y_step);
+                                     tq_strip_y(s, p));
 }

@@ -15,10 +15,19 @@ TQ_INLINE void finish(const int n_vectors, const int n_pixels, const tq_strip *s
     }
     tq_requantize_block(n_vectors, n_pixels, sums, s->constants);
     const __mmask64 live = ~0ull >> (64 - s->n_channels);
+    const tq_requant_common requant = *s->requant;
 #pragma GCC unroll 12
     for (int p = 0; p < n_pixels; p++)
-        _mm512_mask_storeu_epi8(s->y + p * s->y_step, live,
-                                tq_narrow_vectors(n_vectors, sums[p], s->requant));
+        sums[p][0] = tq_narrow_vectors(n_vectors, sums[p], &requant);
+    if (s->n_near >= n_pixels) {
+#pragma GCC unroll 12
+        for (int p = 0; p < n_pixels; p++)
+            _mm512_mask_storeu_epi8(s->y + p * s->y_step, live, sums[p][0]);
+        return;
+    }
+#pragma GCC unroll 12
+    for (int p = 0; p < n_pixels; p++)
+        _mm512_mask_storeu_epi8(tq_strip_y(s, p), live, sums[p][0]);
 }
 
 TQ_INLINE __m512i broadcast(const uint8_t *x)
@@ -62,8 +71,10 @@ TQ_INLINE void strip(const int n_vectors, const int n_pixels, const tq_strip *s)
         const uint8_t *x = s->x + s->runs[r];
         for (int64_t g = 0; g < n_groups; g++, x += 4, w += n_vectors * 64) {
             __m512i v[TQ_BLOCK_VECTORS];
-            _mm_prefetch((const char *)ahead, _MM_HINT_T1);
-            ahead += s->ahead_step;
+            if (n_vectors == 4) { /* others have no load to spare */
+                _mm_prefetch((const char *)ahead, _MM_HINT_T1);
+                ahead += s->ahead_step;
+            }
 #pragma GCC unroll 4
             for (int j = 0; j < n_vectors; j++) {
                 v[j] = _mm512_loadu_si512(w + 64 * j);
