@@ -141,8 +141,8 @@ static void cut_rows(conv_layer *l)
     l->row_pixels = l->window.out[2];
     if (l->is_merged) {
         const int64_t most = tq_clip_i64(SLICE / x->pixel, strip, ROW_PIXELS);
-        const int64_t even = divide_up(l->n_pixels, 4);
-        l->row_pixels = divide_up(even < most ? even : most, strip) * strip;
+        const int64_t n = divide_up(l->n_pixels, most);
+        l->row_pixels = divide_up(l->n_pixels, n > 2 ? n : 2);
     }
     l->n_rows = divide_up(l->n_pixels, l->row_pixels);
     l->is_flat = l->is_merged && (l->base.is_out_plain || tq_codes_layout_is_dense(&l->base.out));

@@ -8,7 +8,11 @@
 
 #include <stdlib.h>
 
-enum { BYTES = TQ_BLOCK_CHANNELS, MOST_PIECES = 16, WORTH_A_PIECE = 16384 /* outputs */ };
+enum {
+    BYTES = TQ_BLOCK_CHANNELS,
+    PIECES_A_THREAD = 8,
+    WORTH_A_PIECE = 65536 /* bytes of weights for vectors */
+};
 
 typedef struct depthwise_layer {
     tq_layer base;
@@ -21,7 +25,6 @@ typedef struct depthwise_layer {
     tq_block_constants *constants;
     int8_t *w;
     tq_requant_common requant;
-    int64_t n_pieces;
 } depthwise_layer;
 
 static void release(tq_layer *layer)
@@ -106,38 +109,36 @@ static tq_status make(depthwise_layer *l, const tq_conv_spec *spec)
 
 static void place(tq_layer *layer)
 {
-    depthwise_layer *l = (depthwise_layer *)layer;
-    const int64_t rows = l->n * l->window.out[1];
-    const int64_t work = rows * l->window.out[2] * l->c * l->w_size / (3 * BYTES * 4);
-    l->n_pieces = tq_clip_i64(work / WORTH_A_PIECE, 1, rows < MOST_PIECES ? rows : MOST_PIECES);
+    (void)layer;
 }
 
 typedef struct job {
     const depthwise_layer *l;
     const void *x;
     void *y;
+    int64_t n_pieces;
 } job;
 
-/** Row oh of image n. */
-static void run_row(const job *j, int64_t n, int64_t oh)
+/** Row oh of image n: blocks first .. end - 1. */
+static void run_row(const job *j, int64_t n, int64_t oh, int64_t first, int64_t end)
 {
     const depthwise_layer *l = j->l;
     const tq_window *w = &l->window;
     const tq_codes_layout *x = &l->base.in[0], *y = &l->base.out;
     tq_depthwise_run r = {
         .x = tq_codes_layout_in(x, j->x, n, oh * w->stride[1] - w->pad_begin[1]) -
-             w->pad_begin[2] * x->pixel,
+             w->pad_begin[2] * x->pixel + first * BYTES,
         .x_row = w->dilation[1] * x->row,
         .x_column = w->dilation[2] * x->pixel,
         .x_step = l->n_pixels * w->stride[2] * x->pixel,
         .kernel_h = w->kernel[1],
         .kernel_w = w->kernel[2],
         .requant = &l->requant,
-        .y = tq_codes_layout_out(y, j->y, n, oh),
+        .y = tq_codes_layout_out(y, j->y, n, oh) + first * BYTES,
         .y_step = l->n_pixels * y->pixel,
         .n = (w->out[2] + l->n_pixels - 1) / l->n_pixels,
     };
-    for (int64_t k = 0; k < l->n_blocks; k++, r.x += BYTES, r.y += BYTES) {
+    for (int64_t k = first; k < end; k++, r.x += BYTES, r.y += BYTES) {
         const int64_t channels = l->c - k * BYTES < BYTES ? l->c - k * BYTES : BYTES;
         r.w = l->w + k * l->w_size;
         r.constants = &l->constants[k];
@@ -147,24 +148,32 @@ static void run_row(const job *j, int64_t n, int64_t oh)
     }
 }
 
+/** Blocks of rows, row after row. */
 static void run_piece(void *context, int64_t i, int worker)
 {
     (void)worker;
     const job *j = context;
-    const int64_t height = j->l->window.out[1];
-    int64_t first, end;
-    tq_shard_range(j->l->n * height, j->l->n_pieces, i, &first, &end);
-    for (int64_t k = first; k < end; k++) {
-        tq_codes_layout_fill(&j->l->base.out, j->y, k / height, k % height);
-        run_row(j, k / height, k % height);
+    const int64_t height = j->l->window.out[1], n_blocks = j->l->n_blocks;
+    int64_t unit, end;
+    tq_shard_range(j->l->n * height * n_blocks, j->n_pieces, i, &unit, &end);
+    int64_t row = unit / n_blocks, block = unit % n_blocks;
+    for (; row * n_blocks < end; row++, block = 0) {
+        const int64_t left = end - row * n_blocks;
+        if (block == 0)
+            tq_codes_layout_fill(&j->l->base.out, j->y, row / height, row % height);
+        run_row(j, row / height, row % height, block, left < n_blocks ? left : n_blocks);
     }
 }
 
 static void run(const tq_layer *layer, const tq_layer_run *run_)
 {
     const depthwise_layer *l = (const depthwise_layer *)layer;
-    job j = { l, run_->in[0], run_->out };
-    tq_parallel_for(run_->pool, l->n_pieces, run_piece, &j);
+    const int64_t units = l->n * l->window.out[1] * l->n_blocks;
+    const int64_t most = PIECES_A_THREAD * tq_pool_size(run_->pool);
+    job j = { l, run_->in[0], run_->out,
+              tq_clip_i64(units * l->window.out[2] * l->w_size / WORTH_A_PIECE, 1,
+                          units < most ? units : most) };
+    tq_parallel_for(run_->pool, j.n_pieces, run_piece, &j);
 }
 
 static const tq_layer_kind kind = {
