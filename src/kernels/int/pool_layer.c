@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_PIECES = 16, WORTH_A_PIECE = 32768 };
+enum { MOST_PIECES = 16, WORTH_A_PIECE = 16384 /* bytes */ };
 
 static void release(tq_layer *layer)
 {
@@ -86,17 +86,16 @@ static void run_max(const tq_layer *layer, const tq_layer_run *run)
     tq_parallel_for(run->pool, j.l->n_pieces, max_piece, &j);
 }
 
-static int64_t count_pieces(const tq_layer *layer, int64_t rows, int64_t bytes)
+static int64_t count_pieces(int64_t units, int64_t bytes)
 {
-    (void)layer;
-    return tq_clip_i64(bytes / WORTH_A_PIECE, 1, rows < MOST_PIECES ? rows : MOST_PIECES);
+    return tq_clip_i64(bytes / WORTH_A_PIECE, 1, units < MOST_PIECES ? units : MOST_PIECES);
 }
 
 static void place_max(tq_layer *layer)
 {
     max_layer *l = (max_layer *)layer;
     const tq_codes_layout *x = &layer->in[0], *to = &layer->out;
-    l->n_pieces = count_pieces(layer, to->n * to->h, x->n * x->image);
+    l->n_pieces = count_pieces(to->n * to->h, x->n * x->image);
 }
 
 static const tq_layer_kind max_kind = {
@@ -119,7 +118,7 @@ tq_status tq_layer_max_pool_create(const tq_window *window, tq_layer **out_layer
 
 typedef struct sum_layer {
     tq_layer base;
-    int64_t c, correction, shift, q_min, q_max, moved;
+    int64_t c, correction, shift, q_min, q_max, moved, n_pieces;
     int64_t entries[]; /* multiplier, addend of each channel */
 } sum_layer;
 
@@ -131,25 +130,28 @@ typedef struct sum_job {
 
 enum { CHANNELS = 64 };
 
-static void add_pixel(uint32_t *restrict sums, const uint8_t *restrict x, int64_t n)
+/** Sums of n pixels of 64 channels, few enough for 16 bits. */
+static void add_pixels(uint32_t *restrict sums, const uint8_t *restrict x, int64_t step, int64_t n)
 {
-    for (int64_t c = 0; c < n; c++)
-        sums[c] += x[c];
+    uint16_t part[CHANNELS] = { 0 };
+    for (int64_t i = 0; i < n; i++, x += step)
+        for (int c = 0; c < CHANNELS; c++)
+            part[c] = (uint16_t)(part[c] + x[c]);
+    for (int c = 0; c < CHANNELS; c++)
+        sums[c] += part[c];
 }
 
+/** Reads whole vectors of channels: layouts have room for that. */
 static void sum_channels(const sum_job *j, int64_t n, int64_t first, int64_t count)
 {
+    enum { AT_ONCE = 256 };
     const sum_layer *l = j->l;
     const tq_codes_layout *x = &l->base.in[0];
     uint32_t sums[CHANNELS] = { 0 };
-    for (int64_t h = 0; h < x->h; h++) {
-        const uint8_t *row = tq_codes_layout_in(x, j->x, n, h) + first;
-        for (int64_t w = 0; w < x->w; w++, row += x->pixel)
-            if (count == CHANNELS)
-                add_pixel(sums, row, CHANNELS);
-            else
-                add_pixel(sums, row, count);
-    }
+    for (int64_t h = 0; h < x->h; h++)
+        for (int64_t w = 0; w < x->w; w += AT_ONCE)
+            add_pixels(sums, tq_codes_layout_in(x, j->x, n, h) + w * x->pixel + first, x->pixel,
+                       x->w - w < AT_ONCE ? x->w - w : AT_ONCE);
     uint8_t *y = tq_codes_layout_out(&l->base.out, j->y, n, 0) + first;
     for (int64_t c = 0; c < count; c++) {
         const int64_t *e = l->entries + 2 * (first + c);
@@ -159,24 +161,32 @@ static void sum_channels(const sum_job *j, int64_t n, int64_t first, int64_t cou
     }
 }
 
-static void sum_piece(void *context, int64_t n, int worker)
+static void sum_piece(void *context, int64_t i, int worker)
 {
     (void)worker;
     const sum_job *j = context;
-    tq_codes_layout_fill(&j->l->base.out, j->y, n, 0);
-    for (int64_t c = 0; c < j->l->c; c += CHANNELS)
+    const int64_t n_blocks = (j->l->c + CHANNELS - 1) / CHANNELS;
+    int64_t first, end;
+    tq_shard_range(j->l->base.in[0].n * n_blocks, j->l->n_pieces, i, &first, &end);
+    for (int64_t k = first; k < end; k++) {
+        const int64_t n = k / n_blocks, c = k % n_blocks * CHANNELS;
+        if (c == 0)
+            tq_codes_layout_fill(&j->l->base.out, j->y, n, 0);
         sum_channels(j, n, c, j->l->c - c < CHANNELS ? j->l->c - c : CHANNELS);
+    }
 }
 
 static void run_sum(const tq_layer *layer, const tq_layer_run *run)
 {
     sum_job j = { (const sum_layer *)layer, run->in[0], run->out };
-    tq_parallel_for(run->pool, layer->in[0].n, sum_piece, &j);
+    tq_parallel_for(run->pool, j.l->n_pieces, sum_piece, &j);
 }
 
 static void place_sum(tq_layer *layer)
 {
-    (void)layer;
+    sum_layer *l = (sum_layer *)layer;
+    const tq_codes_layout *x = &layer->in[0];
+    l->n_pieces = count_pieces(x->n * ((l->c + CHANNELS - 1) / CHANNELS), x->n * x->image);
 }
 
 static const tq_layer_kind sum_kind = {
