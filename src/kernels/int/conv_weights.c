@@ -44,7 +44,7 @@ static void order_taps(const packing *p, int64_t oc)
     const tq_conv_spec *spec = p->spec;
     const bool by_tap = p->w->by_tap;
     const int64_t kernel = spec->window.kernel[2], run = p->w->n_groups * TQ_GROUP;
-    const int64_t pixel = tq_codes_pixel(spec->c), n_inputs = spec->c / spec->groups;
+    const int64_t pixel = spec->c, n_inputs = spec->c / spec->groups;
     for (int64_t kh = 0; kh < spec->window.kernel[1]; kh++)
         for (int64_t kw = 0; kw < kernel; kw++) {
             const int8_t *from = spec->w + oc * spec->w_oc + kh * spec->w_kh + kw * spec->w_kw;
@@ -255,7 +255,7 @@ tq_status tq_conv_weights_make(const tq_conv_spec *spec, tq_conv_weights *out_we
     const tq_window *window = &spec->window;
     const bool by_tap = spec->groups > 1 || (window->dilation[2] > 1 && window->kernel[2] > 1);
     const int64_t bytes =
-        by_tap ? spec->c / spec->groups : window->kernel[2] * tq_codes_pixel(spec->c);
+        by_tap ? spec->c / spec->groups : window->kernel[2] * spec->c;
     *out_weights = (tq_conv_weights){
         .by_tap = by_tap,
         .n_runs = window->kernel[1] * (by_tap ? window->kernel[2] : 1),

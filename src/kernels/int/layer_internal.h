@@ -7,12 +7,6 @@
 /** A zeroed layer of `size` bytes, which begin with a tq_layer; out_layer points to a pointer. */
 tq_status tq_layer_new(const tq_layer_kind *kind, int n_in, size_t size, void *out_layer);
 
-/** Bytes of a pixel of c channels. */
-static inline int64_t tq_codes_pixel(int64_t c)
-{
-    return c < 4 ? 4 : c;
-}
-
 /** Multiplier or addend of channel c. */
 int64_t tq_requant_spec_entry(const tq_tensor *tensor, int64_t c);
 
