@@ -3,9 +3,10 @@
  *   q = clip((s m + a) >> t, q_min, q_max).
  *
  * Words: (s m + a) >> t = hi32(s m' + a') >> (t' - 32), t' = max(t, 32), m' = m 2^(t' - t), a'
- * likewise, where m' fits 32 bits and s m' + a' fits 64 for every s that can occur. Sums that come
- * multiplied by a power of two have as much larger a and t. Codes that are not signed are found as
- * q - 128: a' holds -128 2^(t') then, exactly, since the shift is a floor.
+ * likewise, where s m' + a' fits 64 bits for every s that can occur; if m' does not fit 32, s m + a
+ * is shifted instead. Sums that come multiplied by a power of two have as much larger a and t.
+ * Codes that are not signed are found as q - 128: a' holds -128 2^(t') then, exactly, since the
+ * shift is a floor.
  *
  * Floats: q = floor(M (s - b) + A), where M, A are f32, the sum of product and A is rounded down
  * once (a floor does not see that: all integers in reach are on the grid of f32), and b is the sum
@@ -73,10 +74,20 @@ static int64_t centre_of(const tq_requant_spec *spec)
     return spec->y_signed ? 0 : -128;
 }
 
+/** Does the whole 64-bit sum of a channel fit, where it comes multiplied by 2^up? */
+static bool fits(const tq_requant_spec *spec, int64_t oc, const tq_sum_range *range, int up)
+{
+    const __int128 m = tq_requant_spec_entry(spec->multiplier, oc);
+    const __int128 a = (__int128)tq_requant_spec_entry(spec->addend, oc) +
+                       (__int128)centre_of(spec) * (INT64_C(1) << spec->shift);
+    return m >= INT32_MIN && m <= INT32_MAX &&
+           magnitude(m) * largest(range) + magnitude(a) <= INT64_MAX >> up;
+}
+
 bool tq_requant_exact_find(const tq_requant_spec *spec, int64_t n_channels,
                            const tq_sum_range *ranges, int sum_up, tq_requant_exact *out)
 {
-    const int64_t centre = centre_of(spec), moved = 128 + centre, shift = spec->shift + sum_up;
+    const int64_t moved = 128 + centre_of(spec), shift = spec->shift + sum_up;
     if (spec->q_min + moved < 0 || spec->q_max + moved > 255)
         return false;
     *out = (tq_requant_exact){
@@ -88,14 +99,17 @@ bool tq_requant_exact_find(const tq_requant_spec *spec, int64_t n_channels,
         for (out->floats = tq_extremes_variants;
              (out->floats->needs & tq_cpu_flags()) != out->floats->needs;)
             out->floats++;
+    bool is_large = false;
     for (int64_t c = 0; c < n_channels; c++) {
-        const __int128 m = (__int128)tq_requant_spec_entry(spec->multiplier, c) * (1LL << out->up);
-        const __int128 a = (__int128)tq_requant_spec_entry(spec->addend, c) +
-                           (__int128)centre * (1LL << spec->shift);
-        const __int128 sum = (__int128)largest(&ranges[c]) * (1LL << sum_up);
-        const __int128 most = magnitude(m) * sum + magnitude(a) * (1LL << (sum_up + out->up));
-        if (m < INT32_MIN || m > INT32_MAX || most > INT64_MAX || (sum_up > 0 && sum > INT32_MAX))
+        const int64_t m = tq_requant_spec_entry(spec->multiplier, c);
+        if (!fits(spec, c, &ranges[c], sum_up + out->up) ||
+            (sum_up > 0 && largest(&ranges[c]) > INT32_MAX >> sum_up))
             return false;
+        is_large = is_large || m < INT32_MIN >> out->up || m > INT32_MAX >> out->up;
+    }
+    if (is_large) { /* for the multiplier */
+        out->up_product = out->up;
+        out->up = 0;
     }
     return true;
 }
@@ -179,7 +193,7 @@ static bool find_floats(const channel *c, int64_t centre, float_constants *out)
     }
     const int64_t first = low + 1, middle = first + (high - first) / 2;
     const float nearest = ldexpf((float)c->m, -(int)c->t);
-    const float scales[] = { nearest, nextafterf(nearest, 1.0f), nextafterf(nearest, 0.0f) };
+    const float scales[] = { nearest, nextafterf(nearest, INFINITY), nextafterf(nearest, 0.0f) };
     tq_residues r = { .m = (int32_t)c->m,
                       .step = (int32_t)((INT64_C(1) << c->t) % c->m),
                       .begin = (int32_t)(first - middle),
@@ -187,7 +201,8 @@ static bool find_floats(const channel *c, int64_t centre, float_constants *out)
     out->base = threshold(c, middle, &r.middle);
     const int64_t least = threshold(c, first, &r.first);
     const double above = (double)(high - middle) / (double)nearest; /* and up to 1 more */
-    if (above > EXACT - 2 || out->base - least >= EXACT || nearest > 0.5f)
+    if (above > EXACT - 2 || out->base - least >= EXACT ||
+        (double)nearest * (double)(c->most - c->least) > 0x1p30)
         return false;
     for (int i = 0; i < TQ_COUNT(scales); i++)
         if (find_offset(c, &r, middle + centre, scales[i], &out->offset)) {
@@ -242,5 +257,6 @@ void tq_block_constants_set(tq_block_constants *block, int place, const tq_requa
     block->addend[tq_addend_place(place)] = (int64_t)(a << (exact->sum_up + exact->up));
     block->scale[place] = ldexpf(floats.scale, -exact->sum_up);
     block->offset[place] = floats.offset;
-    block->shift = (int)spec->shift + exact->sum_up + exact->up - 32;
+    block->up = exact->up_product;
+    block->shift = (int)spec->shift + exact->sum_up + exact->up + exact->up_product - 32;
 }

@@ -13,7 +13,8 @@ void tq_block_requantize(int n_vectors, const int32_t *sums, const tq_block_cons
         const int64_t v = (int64_t)sums[p] * constants->multiplier[p];
         const int64_t sum =
             (int64_t)((uint64_t)v + (uint64_t)constants->addend[tq_addend_place(p)]);
-        const int64_t q = 128 + (sum >> (32 + constants->shift));
+        const int64_t up = (int64_t)((uint64_t)sum << constants->up);
+        const int64_t q = 128 + (up >> (32 + constants->shift));
         y[c] = (uint8_t)tq_clip_i64(q, requant->q_min, requant->q_max);
     }
 }

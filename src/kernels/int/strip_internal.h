@@ -9,13 +9,7 @@
 
 #include "kernels/kernels.h"
 
-enum {
-    TQ_BLOCK_CHANNELS = 64,
-    TQ_VECTOR = 16,
-    TQ_BLOCK_VECTORS = 4,
-    TQ_STRIP_PIXELS = 16,
-    TQ_LINE = 64
-};
+enum { TQ_BLOCK_CHANNELS = 64, TQ_VECTOR = 16, TQ_BLOCK_VECTORS = 4, TQ_STRIP_PIXELS = 16 };
 
 /** Channel of a block at place p = 16 j + i. */
 static inline int tq_block_channel(int n_vectors, int p)
@@ -25,16 +19,16 @@ static inline int tq_block_channel(int n_vectors, int p)
 }
 
 /** What a block adds and multiplies, by place. Sums begin with bias. For codes q as held, q - 128 =
- * hi word of (sum * multiplier + addend) >> shift, the addends of a vector being those of its even
- * elements, then of its odd ones; also, but where words are needed, floor(sum * scale + offset),
- * rounded down to f32 once. */
+ * hi word of ((sum * multiplier + addend) << up) >> shift, the addends of a vector being those of
+ * its even elements, then of its odd ones; also, but where words are needed, floor(sum * scale +
+ * offset), rounded down to f32 once. */
 typedef struct tq_block_constants {
     int32_t bias[TQ_BLOCK_CHANNELS], multiplier[TQ_BLOCK_CHANNELS];
     int64_t addend[TQ_BLOCK_CHANNELS];
     float scale[TQ_BLOCK_CHANNELS], offset[TQ_BLOCK_CHANNELS];
     unsigned needs_words; /* bit j: vector j */
-    int shift;            /* 0 .. 31 */
-    char rest[56];        /* so that the next begins at a line of the cache */
+    int up, shift;        /* 0 .. 31 */
+    char rest[52];        /* so that the next begins at a line of the cache */
 } tq_block_constants;
 
 static inline int tq_addend_place(int p)
@@ -135,7 +129,8 @@ void tq_extremes_find_avx512(const tq_residues *residues, double *out_least, dou
 typedef struct tq_requant_exact {
     tq_requant_common common;
     int sum_up;                        /* sums come multiplied by 2^sum_up */
-    int up;                            /* multiplier and addend are shifted left by this */
+    int up;                            /* multiplier and addend are shifted left by this, .. */
+    int up_product;                    /* .. or product and addend by this */
     const tq_extremes_variant *floats; /* to find floats with; NULL: no variant here uses any */
 } tq_requant_exact;
 

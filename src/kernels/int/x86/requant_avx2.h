@@ -21,7 +21,9 @@ static inline __m256i tq_requantize_eight(const tq_block_constants *c, const int
     const __m256i o =
         _mm256_add_epi64(_mm256_mul_epi32(_mm256_srli_epi64(a, 32), _mm256_srli_epi64(m, 32)),
                          tq_load_256(c->addend + at + 8));
-    const __m256i hi = _mm256_blend_epi32(_mm256_srli_epi64(e, 32), o, 0xaa);
+    const __m128i up = _mm_cvtsi32_si128(c->up);
+    const __m256i hi = _mm256_blend_epi32(_mm256_srli_epi64(_mm256_sll_epi64(e, up), 32),
+                                          _mm256_sll_epi64(o, up), 0xaa);
     return _mm256_sra_epi32(hi, _mm_cvtsi32_si128(c->shift));
 }
 

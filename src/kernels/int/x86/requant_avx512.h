@@ -26,10 +26,14 @@ TQ_INLINE __m512i tq_requantize_words(__m512i sums, const tq_block_constants *c,
     const __m512i even = _mm512_load_si512(c->multiplier + TQ_VECTOR * j);
     const __m512i odd = _mm512_srli_epi64(even, 32);
     const __m512 apart = _mm512_movehdup_ps(_mm512_castsi512_ps(sums));
-    const __m512i e = _mm512_add_epi64(_mm512_mul_epi32(sums, even),
-                                       _mm512_load_si512(c->addend + TQ_VECTOR * j));
-    const __m512i o = _mm512_add_epi64(_mm512_mul_epi32(_mm512_castps_si512(apart), odd),
-                                       _mm512_load_si512(c->addend + TQ_VECTOR * j + 8));
+    __m512i e = _mm512_add_epi64(_mm512_mul_epi32(sums, even),
+                                 _mm512_load_si512(c->addend + TQ_VECTOR * j));
+    __m512i o = _mm512_add_epi64(_mm512_mul_epi32(_mm512_castps_si512(apart), odd),
+                                 _mm512_load_si512(c->addend + TQ_VECTOR * j + 8));
+    if (c->up > 0) {
+        e = _mm512_sll_epi64(e, _mm_cvtsi32_si128(c->up));
+        o = _mm512_sll_epi64(o, _mm_cvtsi32_si128(c->up));
+    }
     const __m512 hi =
         _mm512_mask_movehdup_ps(_mm512_castsi512_ps(o), 0x5555, _mm512_castsi512_ps(e));
     return _mm512_sra_epi32(_mm512_castps_si512(hi), _mm_cvtsi32_si128(c->shift));
