@@ -1,9 +1,12 @@
-/* A pool of threads that pick the pieces of a job from one counter. One atomic word says which job
- * it is, whether workers may still join, and how many are inside; so a job is joined and left
- * without a lock, a worker that wakes late costs nothing, and none can touch a finished job.
+/* A pool of threads. The pieces of a job are cut into one share for each thread, the same from job
+ * to job, so that a thread finds near what it wrote in the job before; who is done with its own
+ * share takes from those of others. A share is one atomic word, the job it was last taken from and
+ * how many of its pieces were taken: who comes late to a job finds all taken or the job too old,
+ * and touches nothing. A job is over when as many pieces are done as there are.
+ *
  * Waiting spins for some microseconds, since the next job mostly follows at once, then sleeps.
- * Whoever sleeps says so before it looks at the word a last time, and whoever changes the word
- * looks for sleepers after that, both in sequential consistency: no wake-up is lost. */
+ * Whoever sleeps says so before it looks a last time at what it waits for, and whoever changes that
+ * looks for sleepers after it, both in sequential consistency: no wake-up is lost. */
 #define _GNU_SOURCE
 #include "base/base.h"
 #include <truq/threads.h>
@@ -16,7 +19,14 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MOST_THREADS = 1024, N_SPINS = 2000, CACHE_LINE = 64 };
+enum { MOST_THREADS = 1024, N_SPINS = 2000, APART = 128 };
+
+/* Lines of the cache that its thread writes most. */
+typedef struct share {
+    char apart[APART];
+    _Atomic uint64_t taken;  /* low word of the job << 32 | pieces */
+    _Atomic uint64_t n_done; /* pieces that this thread has run, of all jobs */
+} share;
 
 typedef struct worker {
     tq_pool *pool;
@@ -24,25 +34,25 @@ typedef struct worker {
     int index;
 } worker;
 
-/* The word: number of the job, IS_OPEN, workers inside. */
-enum { JOB_SHIFT = 32 };
-static const uint64_t is_open = UINT64_C(1) << 31, inside_mask = (UINT64_C(1) << 31) - 1;
+typedef struct job {
+    void (*_Atomic piece)(void *context, int64_t i, int worker);
+    void *_Atomic context;
+    _Atomic int64_t n;
+} job;
 
 struct tq_pool {
     int n_threads, n_started;
+    uint64_t n_expected;   /* pieces of all jobs so far */
     pthread_mutex_t mutex; /* for sleeping only */
-    pthread_cond_t job_opened, last_left;
-    void (*piece)(void *context, int64_t i, int worker); /* of the open job, as the next two */
-    void *context;
-    int64_t n;
-    char apart_0[CACHE_LINE];
-    _Atomic uint64_t word;
-    char apart_1[CACHE_LINE];
-    _Atomic int64_t next;
-    char apart_2[CACHE_LINE];
+    pthread_cond_t job_opened, job_over;
+    worker *workers; /* n_threads - 1; the caller is worker 0 */
+    char apart_0[APART];
+    _Atomic uint64_t number; /* of the last job that was opened */
+    job jobs[2];             /* by number, so that one stays as it is while the next is written */
+    char apart_1[APART];
     atomic_int n_asleep; /* workers */
     atomic_bool caller_sleeps, is_ending;
-    worker workers[]; /* n_threads - 1; the caller is worker 0 */
+    share shares[];
 };
 
 static void pause_briefly(void)
@@ -52,15 +62,51 @@ static void pause_briefly(void)
 #endif
 }
 
-static void run_pieces(tq_pool *pool, int index)
+/* ---- pieces ------------------------------------------------------------------------------- */
+
+/** Takes a piece from the share of thread `of`. */
+static bool take(tq_pool *pool, uint64_t number, int64_t n, int of, int64_t *out_piece)
 {
-    for (int64_t i; (i = atomic_fetch_add(&pool->next, 1)) < pool->n;)
-        pool->piece(pool->context, i, index);
+    int64_t begin, end;
+    tq_shard_range(n, pool->n_threads, of, &begin, &end);
+    _Atomic uint64_t *taken = &pool->shares[of].taken;
+    uint64_t word = atomic_load(taken);
+    for (;;) {
+        const int32_t newer = (int32_t)((uint32_t)(word >> 32) - (uint32_t)number);
+        const int64_t n_taken = newer == 0 ? (int64_t)(uint32_t)word : 0;
+        if (newer > 0 || begin + n_taken >= end)
+            return false;
+        if (atomic_compare_exchange_weak(taken, &word, number << 32 | (uint64_t)(n_taken + 1))) {
+            *out_piece = begin + n_taken;
+            return true;
+        }
+    }
 }
+
+/** Own pieces, then those of others. */
+static void run_pieces(tq_pool *pool, uint64_t number, const job *j, int index)
+{
+    uint64_t n_done = 0;
+    for (int k = 0; k < pool->n_threads; k++) {
+        const int of = (index + k) % pool->n_threads;
+        for (int64_t i; take(pool, number, j->n, of, &i); n_done++)
+            j->piece(j->context, i, index);
+    }
+    if (n_done == 0)
+        return;
+    atomic_fetch_add(&pool->shares[index].n_done, n_done);
+    if (index == 0 || !atomic_load(&pool->caller_sleeps))
+        return;
+    pthread_mutex_lock(&pool->mutex);
+    pthread_cond_signal(&pool->job_over);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+/* ---- workers ------------------------------------------------------------------------------ */
 
 static bool is_news(tq_pool *pool, uint64_t seen)
 {
-    return atomic_load(&pool->word) >> JOB_SHIFT != seen || atomic_load(&pool->is_ending);
+    return atomic_load(&pool->number) != seen || atomic_load(&pool->is_ending);
 }
 
 /** Returns when a job was opened since `seen` or the pool ends; false for the latter. */
@@ -79,40 +125,25 @@ static bool wait_for_job(tq_pool *pool, uint64_t seen)
     return !atomic_load(&pool->is_ending);
 }
 
-/** Goes inside unless the job is closed; *out_job says which one it was. */
-static bool join(tq_pool *pool, uint64_t *out_job)
-{
-    uint64_t word = atomic_load(&pool->word);
-    do {
-        *out_job = word >> JOB_SHIFT;
-        if (!(word & is_open))
-            return false;
-    } while (!atomic_compare_exchange_weak(&pool->word, &word, word + 1));
-    return true;
-}
-
-static void leave(tq_pool *pool)
-{
-    const uint64_t word = atomic_fetch_sub(&pool->word, 1);
-    if ((word & inside_mask) != 1 || !atomic_load(&pool->caller_sleeps))
-        return;
-    pthread_mutex_lock(&pool->mutex);
-    pthread_cond_signal(&pool->last_left);
-    pthread_mutex_unlock(&pool->mutex);
-}
-
 static void *work(void *argument)
 {
     const worker *self = argument;
     tq_pool *pool = self->pool;
     uint64_t seen = 0;
-    while (wait_for_job(pool, seen))
-        if (join(pool, &seen)) {
-            run_pieces(pool, self->index);
-            leave(pool);
-        }
+    while (wait_for_job(pool, seen)) {
+        const uint64_t number = atomic_load(&pool->number);
+        const job *from = &pool->jobs[number % 2];
+        const job j = { atomic_load(&from->piece), atomic_load(&from->context),
+                        atomic_load(&from->n) };
+        if (atomic_load(&pool->number) != number)
+            continue; /* the next but one may be written there by now */
+        seen = number;
+        run_pieces(pool, number, &j, self->index);
+    }
     return NULL;
 }
+
+/* ---- the pool ----------------------------------------------------------------------------- */
 
 static int count_cores(void)
 {
@@ -128,13 +159,15 @@ tq_status tq_pool_create(int n_threads, tq_pool **out_pool)
                        "%d threads asked for; expected 1 to %d, or 0 for one per core", n_threads,
                        MOST_THREADS);
     const int n = n_threads ? n_threads : count_cores();
-    tq_pool *pool = tq_allocate(sizeof *pool + (size_t)n * sizeof(worker));
+    tq_pool *pool =
+        tq_allocate(sizeof *pool + (size_t)n * (sizeof(share) + sizeof(worker)) + APART);
     if (!pool)
         return tq_fail(TQ_ERR_MEMORY, "out of memory");
     pool->n_threads = n;
+    pool->workers = (worker *)(void *)((char *)(pool->shares + n) + APART);
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_cond_init(&pool->job_opened, NULL);
-    pthread_cond_init(&pool->last_left, NULL);
+    pthread_cond_init(&pool->job_over, NULL);
     for (int i = 0; i < n - 1; i++, pool->n_started++) {
         pool->workers[i] = (worker){ .pool = pool, .index = i + 1 };
         const int error = pthread_create(&pool->workers[i].thread, NULL, work, &pool->workers[i]);
@@ -158,7 +191,7 @@ void tq_pool_destroy(tq_pool *pool)
     pthread_mutex_unlock(&pool->mutex);
     for (int i = 0; i < pool->n_started; i++)
         pthread_join(pool->workers[i].thread, NULL);
-    pthread_cond_destroy(&pool->last_left);
+    pthread_cond_destroy(&pool->job_over);
     pthread_cond_destroy(&pool->job_opened);
     pthread_mutex_destroy(&pool->mutex);
     free(pool);
@@ -169,38 +202,43 @@ int tq_pool_size(const tq_pool *pool)
     return pool ? pool->n_threads : 1;
 }
 
-static void open_job(tq_pool *pool, int64_t n, void (*piece)(void *, int64_t, int), void *context)
+/* ---- jobs --------------------------------------------------------------------------------- */
+
+static uint64_t open_job(tq_pool *pool, const job *j)
 {
-    const uint64_t word = atomic_load(&pool->word);
-    TQ_ASSERT(!(word & (is_open | inside_mask)));
-    pool->piece = piece;
-    pool->context = context;
-    pool->n = n;
-    atomic_store(&pool->next, 0);
-    atomic_store(&pool->word, ((word >> JOB_SHIFT) + 1) << JOB_SHIFT | is_open);
-    if (atomic_load(&pool->n_asleep) == 0)
-        return;
-    pthread_mutex_lock(&pool->mutex);
-    pthread_cond_broadcast(&pool->job_opened);
-    pthread_mutex_unlock(&pool->mutex);
+    const uint64_t number = atomic_load_explicit(&pool->number, memory_order_relaxed) + 1;
+    job *to = &pool->jobs[number % 2];
+    atomic_store_explicit(&to->piece, j->piece, memory_order_relaxed);
+    atomic_store_explicit(&to->context, j->context, memory_order_relaxed);
+    atomic_store_explicit(&to->n, j->n, memory_order_relaxed);
+    pool->n_expected += (uint64_t)j->n;
+    atomic_store(&pool->number, number);
+    if (atomic_load(&pool->n_asleep) > 0) {
+        pthread_mutex_lock(&pool->mutex);
+        pthread_cond_broadcast(&pool->job_opened);
+        pthread_mutex_unlock(&pool->mutex);
+    }
+    return number;
 }
 
-static bool is_somebody_inside(tq_pool *pool)
+static bool is_over(tq_pool *pool)
 {
-    return (atomic_load(&pool->word) & inside_mask) > 0;
+    uint64_t n_done = 0;
+    for (int i = 0; i < pool->n_threads; i++)
+        n_done += atomic_load(&pool->shares[i].n_done);
+    return n_done == pool->n_expected;
 }
 
-static void close_job(tq_pool *pool)
+static void wait_until_over(tq_pool *pool)
 {
-    atomic_fetch_and(&pool->word, ~is_open);
-    for (int i = 0; i < N_SPINS && is_somebody_inside(pool); i++)
+    for (int i = 0; i < N_SPINS && !is_over(pool); i++)
         pause_briefly();
-    if (!is_somebody_inside(pool))
+    if (is_over(pool))
         return;
     pthread_mutex_lock(&pool->mutex);
     atomic_store(&pool->caller_sleeps, true);
-    while (is_somebody_inside(pool))
-        pthread_cond_wait(&pool->last_left, &pool->mutex);
+    while (!is_over(pool))
+        pthread_cond_wait(&pool->job_over, &pool->mutex);
     atomic_store(&pool->caller_sleeps, false);
     pthread_mutex_unlock(&pool->mutex);
 }
@@ -213,9 +251,10 @@ void tq_parallel_for(tq_pool *pool, int64_t n, void (*piece)(void *context, int6
             piece(context, i, 0);
         return;
     }
-    open_job(pool, n, piece, context);
-    run_pieces(pool, 0);
-    close_job(pool);
+    TQ_ASSERT(n <= UINT32_MAX && is_over(pool));
+    const job j = { piece, context, n };
+    run_pieces(pool, open_job(pool, &j), &j, 0);
+    wait_until_over(pool);
 }
 
 void tq_shard_range(int64_t n, int64_t n_shards, int64_t i, int64_t *out_begin, int64_t *out_end)

@@ -1,17 +1,19 @@
 /* Depthwise runs in portable C, and the table of variants. */
 #include "kernels/int/depthwise_internal.h"
 
-static void sum_vector(const tq_depthwise_run *r, int64_t k, int64_t kind, int32_t *sums)
+static void sum_vector(const tq_depthwise_run *r, int64_t k, int32_t *sums)
 {
-    const uint8_t *x = r->x + k * r->x_step;
-    const int8_t *w = r->w + kind * r->n_tap_groups * TQ_BLOCK_CHANNELS * 4;
+    const int64_t n_groups = (r->kernel_h + 3) / 4;
     uint32_t total[TQ_BLOCK_CHANNELS];
     for (int p = 0; p < TQ_BLOCK_CHANNELS; p++)
-        total[p] = (uint32_t)r->constants[kind].bias[p];
-    for (int64_t t = 0; t < 4 * r->n_tap_groups; t++)
-        for (int p = 0; p < TQ_BLOCK_CHANNELS; p++)
-            total[p] += (uint32_t)(x[r->taps[t] + tq_block_channel(4, p)] *
-                                   w[(t / 4 * TQ_BLOCK_CHANNELS + p) * 4 + t % 4]);
+        total[p] = (uint32_t)r->constants->bias[p];
+    for (int64_t kw = 0; kw < r->kernel_w; kw++)
+        for (int64_t kh = 0; kh < r->kernel_h; kh++) {
+            const uint8_t *x = r->x + k * r->x_step + kh * r->x_row + kw * r->x_column;
+            const int8_t *w = r->w + (kw * n_groups + kh / 4) * TQ_BLOCK_CHANNELS * 4 + kh % 4;
+            for (int p = 0; p < TQ_BLOCK_CHANNELS; p++)
+                total[p] += (uint32_t)(x[tq_block_channel(TQ_BLOCK_VECTORS, p)] * w[4 * p]);
+        }
     for (int p = 0; p < TQ_BLOCK_CHANNELS; p++)
         sums[p] = (int32_t)total[p];
 }
@@ -20,9 +22,8 @@ static void run(const tq_depthwise_run *r)
 {
     for (int64_t k = 0; k < r->n; k++) {
         int32_t sums[TQ_BLOCK_CHANNELS];
-        const int64_t kind = (r->kind + k * r->kind_step) % r->n_kinds;
-        sum_vector(r, k, kind, sums);
-        tq_block_requantize(TQ_BLOCK_VECTORS, sums, &r->constants[kind], r->requant,
+        sum_vector(r, k, sums);
+        tq_block_requantize(TQ_BLOCK_VECTORS, sums, r->constants, r->requant,
                             k == r->n - 1 ? r->n_last : r->n_live, r->y + k * r->y_step);
     }
 }

@@ -1,7 +1,6 @@
-/* Fused depthwise convolutions (one input and one output channel a group). Where neighbours in a
- * row are neighbours in memory (stride 1) a row of pixels and channels is one run of bytes, cut by
- * 64 whatever the number of channels: the weights then repeat with a period of lcm(C, 64) bytes.
- * Else a vector is 64 channels of one pixel. */
+/* Fused depthwise convolutions (one input and one output channel a group). A vector is 64 channels
+ * of one pixel, or, where several pixels fit and neighbours in a row are neighbours in memory
+ * (stride 1), all channels of as many pixels as fit. */
 #include "base/base.h"
 #include "kernels/int/conv_internal.h"
 #include "kernels/int/depthwise_internal.h"
@@ -9,179 +8,172 @@
 
 #include <stdlib.h>
 
-enum { BYTES = TQ_BLOCK_CHANNELS, MOST_PIECES = 16, WORTH_A_PIECE = 16384 /* outputs */ };
+enum {
+    BYTES = TQ_BLOCK_CHANNELS,
+    PIECES_A_THREAD = 8,
+    WORTH_A_PIECE = 65536 /* bytes of weights for vectors */
+};
 
 typedef struct depthwise_layer {
     tq_layer base;
     tq_window window;
-    int64_t n, c, n_kinds, n_tap_groups;
-    bool is_flat;
+    int64_t n, c;
+    int64_t n_pixels, n_blocks; /* pixels of a vector, vectors of a pixel */
+    int64_t w_size;             /* bytes of the weights of a block */
     const tq_depthwise_variant *variant;
-    int64_t *taps;
     tq_buffer *packed;
     tq_block_constants *constants;
     int8_t *w;
     tq_requant_common requant;
-    int64_t n_pieces;
 } depthwise_layer;
 
 static void release(tq_layer *layer)
 {
     depthwise_layer *l = (depthwise_layer *)layer;
     tq_buffer_release(l->packed);
-    free(l->taps);
     free(l);
 }
 
-static int64_t common_divisor(int64_t a, int64_t b)
-{
-    while (b) {
-        const int64_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
-/** Channel at byte `b` of vector kind `k`, -1 if none. */
+/** Channel at byte `b` of a vector of block `k`, -1 if none. */
 static int64_t channel_at(const depthwise_layer *l, int64_t k, int b)
 {
-    const int64_t at = k * BYTES + b;
-    return l->is_flat ? at % l->c : at < l->c ? at : -1;
+    if (l->n_pixels > 1)
+        return b < l->n_pixels * l->c ? b % l->c : -1;
+    return k * BYTES + b < l->c ? k * BYTES + b : -1;
 }
 
-static void pack_kind(depthwise_layer *l, const tq_conv_spec *spec, int64_t k,
-                      const tq_requant_exact *exact)
+static void pack_block(depthwise_layer *l, const tq_conv_spec *spec, int64_t k,
+                       const tq_requant_exact *exact, const tq_sum_range *ranges)
 {
     const tq_window *window = &l->window;
-    const int64_t n_taps = window->kernel[1] * window->kernel[2];
-    const int64_t zero = spec->x_zero + (spec->x_signed ? 128 : 0);
-    tq_block_constants *constants = &l->constants[k];
-    int8_t *w = l->w + k * l->n_tap_groups * BYTES * 4;
+    const int64_t n_groups = (window->kernel[1] + 3) / 4;
     for (int p = 0; p < BYTES; p++) {
         const int64_t c = channel_at(l, k, tq_block_channel(TQ_BLOCK_VECTORS, p));
-        int64_t sum = 0;
-        for (int64_t t = 0; c >= 0 && t < n_taps; t++) {
-            const int8_t v = spec->w[c * spec->w_oc + t / window->kernel[2] * spec->w_kh +
-                                     t % window->kernel[2] * spec->w_kw];
-            w[(t / 4 * BYTES + p) * 4 + t % 4] = v;
-            sum += v;
-        }
         if (c < 0)
             continue;
-        constants->bias[p] =
-            (int32_t)(uint32_t)(uint64_t)((spec->bias ? spec->bias[c] : 0) - zero * sum);
-        constants->multiplier[p] = (int32_t)tq_requant_exact_multiplier(spec->requant, exact, c);
-        constants->addend[tq_addend_place(p)] = tq_requant_exact_addend(spec->requant, exact, c);
+        for (int64_t kw = 0; kw < window->kernel[2]; kw++)
+            for (int64_t kh = 0; kh < window->kernel[1]; kh++)
+                l->w[k * l->w_size + ((kw * n_groups + kh / 4) * BYTES + p) * 4 + kh % 4] =
+                    spec->w[c * spec->w_oc + kh * spec->w_kh + kw * spec->w_kw];
+        tq_block_constants_set(&l->constants[k], p, spec->requant, exact, c, &ranges[c]);
     }
+}
+
+static tq_status pack(depthwise_layer *l, const tq_conv_spec *spec, const tq_sum_range *ranges)
+{
+    tq_requant_exact exact;
+    if (!tq_requant_exact_find(spec->requant, spec->oc, ranges, 0, &exact))
+        return tq_fail(TQ_ERR_UNSUPPORTED, "requantisation needs more than high words");
+    l->requant = exact.common;
+    const int64_t constants = l->n_blocks * (int64_t)sizeof(tq_block_constants);
+    TQ_TRY(tq_buffer_create((size_t)(constants + l->n_blocks * l->w_size), &l->packed));
+    l->constants = tq_buffer_data(l->packed);
+    l->w = (int8_t *)tq_buffer_data(l->packed) + constants;
+    for (int64_t k = 0; k < l->n_blocks; k++)
+        pack_block(l, spec, k, &exact, ranges);
+    return TQ_OK;
+}
+
+static tq_sum_range find_range(const tq_conv_spec *spec, int64_t c)
+{
+    int64_t sums[2] = { 0, 0 }; /* of positive weights, of negative ones */
+    for (int64_t kh = 0; kh < spec->window.kernel[1]; kh++)
+        for (int64_t kw = 0; kw < spec->window.kernel[2]; kw++) {
+            const int8_t w = spec->w[c * spec->w_oc + kh * spec->w_kh + kw * spec->w_kw];
+            sums[w < 0] += w;
+        }
+    return tq_conv_spec_range(spec, c, sums[0], sums[1]);
 }
 
 static tq_status make(depthwise_layer *l, const tq_conv_spec *spec)
 {
-    tq_requant_exact exact;
-    if (!tq_conv_spec_find_exact(spec, &spec->window, 1, &exact))
-        return tq_fail(TQ_ERR_UNSUPPORTED, "requantisation needs more than high words");
     l->window = spec->window;
     l->n = spec->n;
     l->c = spec->c;
-    l->requant = exact.common;
     l->base.need[0] = tq_conv_spec_border(spec);
-    l->is_flat = l->window.stride[2] == 1;
-    l->n_kinds = l->is_flat ? l->c / common_divisor(l->c, BYTES) : (l->c + BYTES - 1) / BYTES;
-    l->n_tap_groups = (l->window.kernel[1] * l->window.kernel[2] + 3) / 4;
+    l->n_pixels = l->window.stride[2] == 1 && l->c < BYTES ? BYTES / l->c : 1;
+    l->n_blocks = (l->c + BYTES - 1) / BYTES;
+    l->w_size = l->window.kernel[2] * ((l->window.kernel[1] + 3) / 4) * BYTES * 4;
     for (l->variant = tq_depthwise_variants;
          (l->variant->needs & tq_cpu_flags()) != l->variant->needs;)
         l->variant++;
-    const size_t constants = (size_t)l->n_kinds * sizeof(tq_block_constants);
-    TQ_TRY(tq_buffer_create(constants + (size_t)(l->n_kinds * l->n_tap_groups) * BYTES * 4,
-                            &l->packed));
-    l->constants = tq_buffer_data(l->packed);
-    l->w = (int8_t *)tq_buffer_data(l->packed) + constants;
-    l->taps = tq_allocate((size_t)l->n_tap_groups * 4 * sizeof *l->taps);
-    if (!l->taps)
+    tq_sum_range *ranges = tq_allocate((size_t)l->c * sizeof *ranges);
+    if (!ranges)
         return tq_fail(TQ_ERR_MEMORY, "no memory for a layer");
-    for (int64_t k = 0; k < l->n_kinds; k++)
-        pack_kind(l, spec, k, &exact);
-    return TQ_OK;
+    for (int64_t c = 0; c < l->c; c++)
+        ranges[c] = find_range(spec, c);
+    const tq_status status = pack(l, spec, ranges);
+    free(ranges);
+    return status;
 }
 
 static void place(tq_layer *layer)
 {
-    depthwise_layer *l = (depthwise_layer *)layer;
-    const tq_codes_layout *x = &layer->in[0];
-    const tq_window *w = &l->window;
-    const int64_t n_taps = w->kernel[1] * w->kernel[2];
-    for (int64_t t = 0; t < 4 * l->n_tap_groups; t++) {
-        const int64_t at = t < n_taps ? t : 0; /* the rest meets weights of 0 */
-        l->taps[t] = (at / w->kernel[2] * w->dilation[1] - w->pad_begin[1]) * x->row +
-                     (at % w->kernel[2] * w->dilation[2] - w->pad_begin[2]) * x->pixel;
-    }
-    const int64_t work = l->n * w->out[1] * w->out[2] * l->c * l->n_tap_groups / 3;
-    l->n_pieces = tq_clip_i64(work / WORTH_A_PIECE, 1,
-                              l->n * w->out[1] < MOST_PIECES ? l->n * w->out[1] : MOST_PIECES);
+    (void)layer;
 }
 
 typedef struct job {
     const depthwise_layer *l;
     const void *x;
     void *y;
+    int64_t n_pieces;
 } job;
 
-static void run_flat(const depthwise_layer *l, tq_depthwise_run *r)
+/** Row oh of image n: blocks first .. end - 1. */
+static void run_row(const job *j, int64_t n, int64_t oh, int64_t first, int64_t end)
 {
-    const int64_t bytes = l->window.out[2] * l->c;
-    r->x_step = r->y_step = BYTES;
-    r->n = (bytes + BYTES - 1) / BYTES;
-    r->kind_step = 1;
-    r->n_live = BYTES;
-    r->n_last = (int)(bytes - (r->n - 1) * BYTES);
-    l->variant->run(r);
-}
-
-static void run_blocks(const depthwise_layer *l, tq_depthwise_run *r)
-{
-    r->n = l->window.out[2];
-    r->x_step = l->window.stride[2] * l->base.in[0].pixel;
-    r->y_step = l->base.out.pixel;
-    for (int64_t c = 0; c < l->c; c += BYTES, r->kind++, r->x += BYTES, r->y += BYTES) {
-        r->n_live = r->n_last = (int)(l->c - c < BYTES ? l->c - c : BYTES);
-        l->variant->run(r);
+    const depthwise_layer *l = j->l;
+    const tq_window *w = &l->window;
+    const tq_codes_layout *x = &l->base.in[0], *y = &l->base.out;
+    tq_depthwise_run r = {
+        .x = tq_codes_layout_in(x, j->x, n, oh * w->stride[1] - w->pad_begin[1]) -
+             w->pad_begin[2] * x->pixel + first * BYTES,
+        .x_row = w->dilation[1] * x->row,
+        .x_column = w->dilation[2] * x->pixel,
+        .x_step = l->n_pixels * w->stride[2] * x->pixel,
+        .kernel_h = w->kernel[1],
+        .kernel_w = w->kernel[2],
+        .requant = &l->requant,
+        .y = tq_codes_layout_out(y, j->y, n, oh) + first * BYTES,
+        .y_step = l->n_pixels * y->pixel,
+        .n = (w->out[2] + l->n_pixels - 1) / l->n_pixels,
+    };
+    for (int64_t k = first; k < end; k++, r.x += BYTES, r.y += BYTES) {
+        const int64_t channels = l->c - k * BYTES < BYTES ? l->c - k * BYTES : BYTES;
+        r.w = l->w + k * l->w_size;
+        r.constants = &l->constants[k];
+        r.n_live = (int)(l->n_pixels * channels);
+        r.n_last = (int)((w->out[2] - (r.n - 1) * l->n_pixels) * channels);
+        l->variant->run(&r);
     }
 }
 
+/** Blocks of rows, row after row. */
 static void run_piece(void *context, int64_t i, int worker)
 {
     (void)worker;
     const job *j = context;
-    const depthwise_layer *l = j->l;
-    const int64_t height = l->window.out[1];
-    int64_t first, end;
-    tq_shard_range(l->n * height, l->n_pieces, i, &first, &end);
-    for (int64_t k = first; k < end; k++) {
-        const int64_t n = k / height, oh = k % height;
-        tq_codes_layout_fill(&l->base.out, j->y, n, oh);
-        tq_depthwise_run r = {
-            .x = tq_codes_layout_in(&l->base.in[0], j->x, n, oh * l->window.stride[1]),
-            .taps = l->taps,
-            .n_tap_groups = l->n_tap_groups,
-            .w = l->w,
-            .constants = l->constants,
-            .requant = &l->requant,
-            .y = tq_codes_layout_out(&l->base.out, j->y, n, oh),
-            .n_kinds = l->n_kinds,
-        };
-        if (l->is_flat)
-            run_flat(l, &r);
-        else
-            run_blocks(l, &r);
+    const int64_t height = j->l->window.out[1], n_blocks = j->l->n_blocks;
+    int64_t unit, end;
+    tq_shard_range(j->l->n * height * n_blocks, j->n_pieces, i, &unit, &end);
+    int64_t row = unit / n_blocks, block = unit % n_blocks;
+    for (; row * n_blocks < end; row++, block = 0) {
+        const int64_t left = end - row * n_blocks;
+        if (block == 0)
+            tq_codes_layout_fill(&j->l->base.out, j->y, row / height, row % height);
+        run_row(j, row / height, row % height, block, left < n_blocks ? left : n_blocks);
     }
 }
 
 static void run(const tq_layer *layer, const tq_layer_run *run_)
 {
     const depthwise_layer *l = (const depthwise_layer *)layer;
-    job j = { l, run_->in[0], run_->out };
-    tq_parallel_for(run_->pool, l->n_pieces, run_piece, &j);
+    const int64_t units = l->n * l->window.out[1] * l->n_blocks;
+    const int64_t most = PIECES_A_THREAD * tq_pool_size(run_->pool);
+    job j = { l, run_->in[0], run_->out,
+              tq_clip_i64(units * l->window.out[2] * l->w_size / WORTH_A_PIECE, 1,
+                          units < most ? units : most) };
+    tq_parallel_for(run_->pool, j.n_pieces, run_piece, &j);
 }
 
 static const tq_layer_kind kind = {

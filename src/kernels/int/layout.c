@@ -1,9 +1,7 @@
-/* Layouts with channels innermost, and the layers that bring plain codes into one and back.
- *
- * Fewer than 4 channels take 4 bytes, so that a group of taps is one pixel; the bytes between are
- * 0. */
+/* Layouts with channels innermost, and the layers that bring plain codes into one and back. */
 #include "base/base.h"
 #include "kernels/int/layer_internal.h"
+#include "kernels/int/planes_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +17,7 @@ tq_codes_layout tq_codes_layout_make(const tq_type *type, const tq_border *borde
         l.h = type->dims[2];
     l.border = *border;
     l.is_signed = type->dtype == TQ_I8;
-    l.pixel = l.c < 4 ? 4 : l.c;
+    l.pixel = l.c;
     l.row = (l.w + border->left + border->right) * l.pixel;
     l.image = (l.h + border->top + border->bottom) * l.row;
     l.size = ((size_t)(l.n * l.image) + READ_AHEAD + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
@@ -30,7 +28,7 @@ bool tq_codes_layout_fits(int64_t n, int64_t c, int64_t h, int64_t w, const tq_b
 {
     const double rows = (double)h + (double)b->top + (double)b->bottom;
     const double pixels = rows * ((double)w + (double)b->left + (double)b->right);
-    return (double)n * (double)(c < 4 ? 4 : c) * pixels < 0x1p40;
+    return (double)n * (double)c * pixels < 0x1p40;
 }
 
 static int64_t most(int64_t a, int64_t b)
@@ -92,7 +90,19 @@ static void release(tq_layer *layer)
     free(layer);
 }
 
+/** Rows of images are shared out. */
+static int64_t count_pieces(const tq_codes_layout *l)
+{
+    enum { MOST_PIECES = 16 };
+    return tq_clip_i64(l->n * l->h, 1, MOST_PIECES);
+}
+
 /* ---- plain codes to a layout -------------------------------------------------------------- */
+
+typedef struct pack_layer {
+    tq_layer base;
+    const tq_planes_variant *variant;
+} pack_layer;
 
 typedef struct job {
     const tq_layer *layer;
@@ -100,53 +110,30 @@ typedef struct job {
     uint8_t *y;
 } job;
 
-enum { ROW_PIXELS = 64 };
-
-/** Four planes at most become pixels of 4 bytes. */
-static void pack_narrow(const uint8_t *const planes[4], int64_t n, uint32_t flip, uint8_t *y)
-{
-    for (int64_t i = 0; i < n; i++) {
-        const uint32_t v = (uint32_t)planes[0][i] | (uint32_t)planes[1][i] << 8 |
-                           (uint32_t)planes[2][i] << 16 | (uint32_t)planes[3][i] << 24;
-        const uint32_t held = v ^ flip;
-        memcpy(y + 4 * i, &held, sizeof held);
-    }
-}
-
-static void pack_row(const tq_codes_layout *l, const uint8_t *x, uint8_t *y)
-{
-    const uint8_t flip = l->is_signed ? 0x80 : 0;
-    const int64_t plane = l->h * l->w;
-    if (l->pixel == 4) {
-        static const uint8_t nothing[ROW_PIXELS] = { 0 };
-        const uint32_t all = flip ? 0x80808080u >> (8 * (4 - l->c)) : 0;
-        for (int64_t i = 0; i < l->w; i += ROW_PIXELS) {
-            const uint8_t *planes[4];
-            for (int c = 0; c < 4; c++)
-                planes[c] = c < l->c ? x + c * plane + i : nothing;
-            pack_narrow(planes, l->w - i < ROW_PIXELS ? l->w - i : ROW_PIXELS, all, y + 4 * i);
-        }
-        return;
-    }
-    for (int64_t i = 0; i < l->w; i++)
-        for (int64_t c = 0; c < l->c; c++)
-            y[i * l->pixel + c] = x[c * plane + i] ^ flip;
-}
-
 static void pack_piece(void *context, int64_t i, int worker)
 {
     (void)worker;
     const job *j = context;
     const tq_codes_layout *l = &j->layer->out;
-    const int64_t n = i / l->h, row = i % l->h;
-    tq_codes_layout_fill(l, j->y, n, row);
-    pack_row(l, j->x + n * l->c * l->h * l->w + row * l->w, tq_codes_layout_out(l, j->y, n, row));
+    int64_t first, end;
+    tq_shard_range(l->n * l->h, count_pieces(l), i, &first, &end);
+    for (int64_t k = first; k < end; k++) {
+        const int64_t n = k / l->h, row = k % l->h;
+        tq_codes_layout_fill(l, j->y, n, row);
+        ((const pack_layer *)j->layer)
+            ->variant->join(&(tq_planes_run){ .x = j->x + n * l->c * l->h * l->w + row * l->w,
+                                              .plane = l->h * l->w,
+                                              .y = tq_codes_layout_out(l, j->y, n, row),
+                                              .n = l->w,
+                                              .c = l->c,
+                                              .flip = l->is_signed ? 0x80 : 0 });
+    }
 }
 
 static void pack(const tq_layer *layer, const tq_layer_run *run)
 {
     job j = { layer, run->in[0], run->out };
-    tq_parallel_for(run->pool, layer->out.n * layer->out.h, pack_piece, &j);
+    tq_parallel_for(run->pool, count_pieces(&layer->out), pack_piece, &j);
 }
 
 static const tq_layer_kind pack_kind = {
@@ -155,29 +142,43 @@ static const tq_layer_kind pack_kind = {
 
 tq_status tq_layer_pack_create(tq_layer **out_layer)
 {
-    return tq_layer_new(&pack_kind, 1, sizeof(tq_layer), out_layer);
+    pack_layer *l = NULL;
+    TQ_TRY(tq_layer_new(&pack_kind, 1, sizeof *l, &l));
+    for (l->variant = tq_planes_variants;
+         (l->variant->needs & tq_cpu_flags()) != l->variant->needs;)
+        l->variant++;
+    *out_layer = &l->base;
+    return TQ_OK;
 }
 
 /* ---- and back ----------------------------------------------------------------------------- */
+
+static void unpack_row(const tq_codes_layout *l, const uint8_t *x, uint8_t *y)
+{
+    const uint8_t flip = l->is_signed ? 0x80 : 0;
+    for (int64_t c = 0; c < l->c; c++)
+        for (int64_t k = 0; k < l->w; k++)
+            y[c * l->h * l->w + k] = x[k * l->pixel + c] ^ flip;
+}
 
 static void unpack_piece(void *context, int64_t i, int worker)
 {
     (void)worker;
     const job *j = context;
     const tq_codes_layout *l = &j->layer->in[0];
-    const uint8_t flip = l->is_signed ? 0x80 : 0;
-    const int64_t n = i / l->h, row = i % l->h;
-    const uint8_t *x = tq_codes_layout_in(l, j->x, n, row);
-    uint8_t *y = j->y + n * l->c * l->h * l->w + row * l->w;
-    for (int64_t c = 0; c < l->c; c++)
-        for (int64_t k = 0; k < l->w; k++)
-            y[c * l->h * l->w + k] = x[k * l->pixel + c] ^ flip;
+    int64_t first, end;
+    tq_shard_range(l->n * l->h, count_pieces(l), i, &first, &end);
+    for (int64_t k = first; k < end; k++) {
+        const int64_t n = k / l->h, row = k % l->h;
+        unpack_row(l, tq_codes_layout_in(l, j->x, n, row),
+                   j->y + n * l->c * l->h * l->w + row * l->w);
+    }
 }
 
 static void unpack(const tq_layer *layer, const tq_layer_run *run)
 {
     job j = { layer, run->in[0], run->out };
-    tq_parallel_for(run->pool, layer->in[0].n * layer->in[0].h, unpack_piece, &j);
+    tq_parallel_for(run->pool, count_pieces(&layer->in[0]), unpack_piece, &j);
 }
 
 static const tq_layer_kind unpack_kind = {
@@ -198,16 +199,20 @@ static void move_piece(void *context, int64_t i, int worker)
     (void)worker;
     const job *j = context;
     const tq_codes_layout *from = &j->layer->in[0], *to = &j->layer->out;
-    const int64_t n = i / to->h, row = i % to->h;
-    tq_codes_layout_fill(to, j->y, n, row);
-    memcpy(tq_codes_layout_out(to, j->y, n, row), tq_codes_layout_in(from, j->x, n, row),
-           (size_t)(to->w * to->pixel));
+    int64_t first, end;
+    tq_shard_range(to->n * to->h, count_pieces(to), i, &first, &end);
+    for (int64_t k = first; k < end; k++) {
+        const int64_t n = k / to->h, row = k % to->h;
+        tq_codes_layout_fill(to, j->y, n, row);
+        memcpy(tq_codes_layout_out(to, j->y, n, row), tq_codes_layout_in(from, j->x, n, row),
+               (size_t)(to->w * to->pixel));
+    }
 }
 
 static void move(const tq_layer *layer, const tq_layer_run *run)
 {
     job j = { layer, run->in[0], run->out };
-    tq_parallel_for(run->pool, layer->out.n * layer->out.h, move_piece, &j);
+    tq_parallel_for(run->pool, count_pieces(&layer->out), move_piece, &j);
 }
 
 static const tq_layer_kind move_kind = {

@@ -2,12 +2,13 @@
  * sums of whole images. Codes are held as u8 in the order of their values, so that maxima need no
  * turning. */
 #include "base/base.h"
+#include "kernels/int/larger_internal.h"
 #include "kernels/int/layer_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_PIECES = 16, WORTH_A_PIECE = 32768 };
+enum { MOST_PIECES = 16, WORTH_A_PIECE = 16384 /* bytes */ };
 
 static void release(tq_layer *layer)
 {
@@ -19,6 +20,7 @@ static void release(tq_layer *layer)
 typedef struct max_layer {
     tq_layer base;
     tq_window window;
+    const tq_larger_variant *variant;
     int64_t n_pieces;
 } max_layer;
 
@@ -28,25 +30,40 @@ typedef struct max_job {
     void *y;
 } max_job;
 
-static void take_larger(uint8_t *restrict y, const uint8_t *restrict x, int64_t n)
+/** Outputs first .. end - 1 of the axis whose tap `k` lies in the image. */
+static void find_outputs(const tq_window *w, int axis, int64_t k, int64_t *out_first,
+                         int64_t *out_end)
 {
-    for (int64_t i = 0; i < n; i++)
-        y[i] = y[i] > x[i] ? y[i] : x[i];
+    const int64_t at = k * w->dilation[axis] - w->pad_begin[axis]; /* of output 0 */
+    const int64_t stride = w->stride[axis], left = w->in[axis] - at;
+    *out_first = at < 0 ? (stride - 1 - at) / stride : 0;
+    *out_end = left > 0 ? tq_clip_i64((left + stride - 1) / stride, 0, w->out[axis]) : 0;
 }
 
-static void max_pixel(const max_job *j, int64_t n, int64_t oh, int64_t ow, uint8_t *y)
+/** Row oh of image n: tap by tap. */
+static void max_row(const max_job *j, int64_t n, int64_t oh)
 {
     const tq_window *w = &j->l->window;
-    const tq_codes_layout *x = &j->l->base.in[0];
-    int64_t h0, h1, w0, w1;
+    const tq_codes_layout *x = &j->l->base.in[0], *to = &j->l->base.out;
+    uint8_t *y = tq_codes_layout_out(to, j->y, n, oh);
+    int64_t h0, h1;
     tq_window_taps(w, 1, oh, &h0, &h1);
-    tq_window_taps(w, 2, ow, &w0, &w1);
-    memset(y, 0, (size_t)x->c);
+    memset(y, 0, (size_t)(to->w * to->pixel));
     for (int64_t kh = h0; kh < h1; kh++)
-        for (int64_t kw = w0; kw < w1; kw++) {
+        for (int64_t kw = 0; kw < w->kernel[2]; kw++) {
             const int64_t ih = oh * w->stride[1] - w->pad_begin[1] + kh * w->dilation[1];
-            const int64_t iw = ow * w->stride[2] - w->pad_begin[2] + kw * w->dilation[2];
-            take_larger(y, tq_codes_layout_in(x, j->x, n, ih) + iw * x->pixel, x->c);
+            int64_t first, end;
+            find_outputs(w, 2, kw, &first, &end);
+            if (first >= end)
+                continue;
+            const int64_t iw = first * w->stride[2] - w->pad_begin[2] + kw * w->dilation[2];
+            j->l->variant->run(
+                &(tq_larger_run){ .x = tq_codes_layout_in(x, j->x, n, ih) + iw * x->pixel,
+                                  .y = y + first * to->pixel,
+                                  .x_step = w->stride[2] * x->pixel,
+                                  .y_step = to->pixel,
+                                  .n = end - first,
+                                  .c = x->c });
         }
 }
 
@@ -58,11 +75,8 @@ static void max_piece(void *context, int64_t i, int worker)
     int64_t first, end;
     tq_shard_range(to->n * to->h, j->l->n_pieces, i, &first, &end);
     for (int64_t k = first; k < end; k++) {
-        const int64_t n = k / to->h, oh = k % to->h;
-        uint8_t *y = tq_codes_layout_out(to, j->y, n, oh);
-        tq_codes_layout_fill(to, j->y, n, oh);
-        for (int64_t ow = 0; ow < to->w; ow++)
-            max_pixel(j, n, oh, ow, y + ow * to->pixel);
+        tq_codes_layout_fill(to, j->y, k / to->h, k % to->h);
+        max_row(j, k / to->h, k % to->h);
     }
 }
 
@@ -72,17 +86,16 @@ static void run_max(const tq_layer *layer, const tq_layer_run *run)
     tq_parallel_for(run->pool, j.l->n_pieces, max_piece, &j);
 }
 
-static int64_t count_pieces(const tq_layer *layer, int64_t rows, int64_t bytes)
+static int64_t count_pieces(int64_t units, int64_t bytes)
 {
-    (void)layer;
-    return tq_clip_i64(bytes / WORTH_A_PIECE, 1, rows < MOST_PIECES ? rows : MOST_PIECES);
+    return tq_clip_i64(bytes / WORTH_A_PIECE, 1, units < MOST_PIECES ? units : MOST_PIECES);
 }
 
 static void place_max(tq_layer *layer)
 {
     max_layer *l = (max_layer *)layer;
     const tq_codes_layout *x = &layer->in[0], *to = &layer->out;
-    l->n_pieces = count_pieces(layer, to->n * to->h, x->n * x->image);
+    l->n_pieces = count_pieces(to->n * to->h, x->n * x->image);
 }
 
 static const tq_layer_kind max_kind = {
@@ -94,6 +107,9 @@ tq_status tq_layer_max_pool_create(const tq_window *window, tq_layer **out_layer
     max_layer *l;
     TQ_TRY(tq_layer_new(&max_kind, 1, sizeof *l, &l));
     l->window = *window;
+    for (l->variant = tq_larger_variants;
+         (l->variant->needs & tq_cpu_flags()) != l->variant->needs;)
+        l->variant++;
     *out_layer = &l->base;
     return TQ_OK;
 }
@@ -102,7 +118,7 @@ tq_status tq_layer_max_pool_create(const tq_window *window, tq_layer **out_layer
 
 typedef struct sum_layer {
     tq_layer base;
-    int64_t c, correction, shift, q_min, q_max, moved;
+    int64_t c, correction, shift, q_min, q_max, moved, n_pieces;
     int64_t entries[]; /* multiplier, addend of each channel */
 } sum_layer;
 
@@ -114,25 +130,28 @@ typedef struct sum_job {
 
 enum { CHANNELS = 64 };
 
-static void add_pixel(uint32_t *restrict sums, const uint8_t *restrict x, int64_t n)
+/** Sums of n pixels of 64 channels, few enough for 16 bits. */
+static void add_pixels(uint32_t *restrict sums, const uint8_t *restrict x, int64_t step, int64_t n)
 {
-    for (int64_t c = 0; c < n; c++)
-        sums[c] += x[c];
+    uint16_t part[CHANNELS] = { 0 };
+    for (int64_t i = 0; i < n; i++, x += step)
+        for (int c = 0; c < CHANNELS; c++)
+            part[c] = (uint16_t)(part[c] + x[c]);
+    for (int c = 0; c < CHANNELS; c++)
+        sums[c] += part[c];
 }
 
+/** Reads whole vectors of channels: layouts have room for that. */
 static void sum_channels(const sum_job *j, int64_t n, int64_t first, int64_t count)
 {
+    enum { AT_ONCE = 256 };
     const sum_layer *l = j->l;
     const tq_codes_layout *x = &l->base.in[0];
     uint32_t sums[CHANNELS] = { 0 };
-    for (int64_t h = 0; h < x->h; h++) {
-        const uint8_t *row = tq_codes_layout_in(x, j->x, n, h) + first;
-        for (int64_t w = 0; w < x->w; w++, row += x->pixel)
-            if (count == CHANNELS)
-                add_pixel(sums, row, CHANNELS);
-            else
-                add_pixel(sums, row, count);
-    }
+    for (int64_t h = 0; h < x->h; h++)
+        for (int64_t w = 0; w < x->w; w += AT_ONCE)
+            add_pixels(sums, tq_codes_layout_in(x, j->x, n, h) + w * x->pixel + first, x->pixel,
+                       x->w - w < AT_ONCE ? x->w - w : AT_ONCE);
     uint8_t *y = tq_codes_layout_out(&l->base.out, j->y, n, 0) + first;
     for (int64_t c = 0; c < count; c++) {
         const int64_t *e = l->entries + 2 * (first + c);
@@ -142,24 +161,32 @@ static void sum_channels(const sum_job *j, int64_t n, int64_t first, int64_t cou
     }
 }
 
-static void sum_piece(void *context, int64_t n, int worker)
+static void sum_piece(void *context, int64_t i, int worker)
 {
     (void)worker;
     const sum_job *j = context;
-    tq_codes_layout_fill(&j->l->base.out, j->y, n, 0);
-    for (int64_t c = 0; c < j->l->c; c += CHANNELS)
+    const int64_t n_blocks = (j->l->c + CHANNELS - 1) / CHANNELS;
+    int64_t first, end;
+    tq_shard_range(j->l->base.in[0].n * n_blocks, j->l->n_pieces, i, &first, &end);
+    for (int64_t k = first; k < end; k++) {
+        const int64_t n = k / n_blocks, c = k % n_blocks * CHANNELS;
+        if (c == 0)
+            tq_codes_layout_fill(&j->l->base.out, j->y, n, 0);
         sum_channels(j, n, c, j->l->c - c < CHANNELS ? j->l->c - c : CHANNELS);
+    }
 }
 
 static void run_sum(const tq_layer *layer, const tq_layer_run *run)
 {
     sum_job j = { (const sum_layer *)layer, run->in[0], run->out };
-    tq_parallel_for(run->pool, layer->in[0].n, sum_piece, &j);
+    tq_parallel_for(run->pool, j.l->n_pieces, sum_piece, &j);
 }
 
 static void place_sum(tq_layer *layer)
 {
-    (void)layer;
+    sum_layer *l = (sum_layer *)layer;
+    const tq_codes_layout *x = &layer->in[0];
+    l->n_pieces = count_pieces(x->n * ((l->c + CHANNELS - 1) / CHANNELS), x->n * x->image);
 }
 
 static const tq_layer_kind sum_kind = {

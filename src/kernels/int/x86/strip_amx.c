@@ -85,23 +85,15 @@ TQ_INLINE void multiply(const int n_vectors, const tq_strip *s, int32_t *sums)
 
 TQ_INLINE void requantize(const int n_vectors, int n_pixels, const tq_strip *s, const int32_t *sums)
 {
-    const __m128i shift = _mm_cvtsi32_si128(s->requant->shift);
     const __mmask64 live = ~0ull >> (64 - s->n_channels);
-    const __m512i q_min = _mm512_set1_epi8((char)s->requant->q_min);
-    const __m512i q_max = _mm512_set1_epi8((char)s->requant->q_max);
-    tq_vector_constants c[TQ_BLOCK_VECTORS];
-#pragma GCC unroll 4
-    for (int j = 0; j < n_vectors; j++)
-        c[j] = tq_vector_constants_load(s->constants, j);
     for (int p = 0; p < n_pixels; p++) {
-        __m512i v[TQ_BLOCK_VECTORS];
+        __m512i v[1][TQ_BLOCK_VECTORS];
 #pragma GCC unroll 4
         for (int j = 0; j < n_vectors; j++)
-            v[j] = tq_requantize_vector(
-                _mm512_load_si512(sums + p * TQ_BLOCK_CHANNELS + j * TQ_VECTOR), &c[j], shift);
-        const __m512i q = tq_narrow_vectors(n_vectors, v);
-        _mm512_mask_storeu_epi8(s->y + p * s->y_step, live,
-                                _mm512_min_epu8(_mm512_max_epu8(q, q_min), q_max));
+            v[0][j] = _mm512_load_si512(sums + p * TQ_BLOCK_CHANNELS + j * TQ_VECTOR);
+        tq_requantize_block(n_vectors, 1, v, s->constants);
+        _mm512_mask_storeu_epi8(tq_strip_y(s, p), live,
+                                tq_narrow_vectors(n_vectors, v[0], s->requant));
     }
 }
 

@@ -1,21 +1,6 @@
 /* Strips with VNNI: up to 24 vectors of sums stay in registers; vpdpbusd multiplies four bytes of a
- * pixel, broadcast, with four of each of 16 channels. Requantisation multiplies even and odd
- * elements apart into 64 bits and keeps the high words. */
+ * pixel, broadcast, with four of each of 16 channels. */
 #include "kernels/int/x86/requant_avx512.h"
-
-/** Sums of n_pixels x n_vectors become their codes, 32 bits each. */
-TQ_INLINE void requantize(const int n_vectors, const int n_pixels, const tq_strip *s,
-                          __m512i sums[TQ_STRIP_PIXELS][TQ_BLOCK_VECTORS])
-{
-    const __m128i shift = _mm_cvtsi32_si128(s->requant->shift);
-#pragma GCC unroll 4
-    for (int j = 0; j < n_vectors; j++) {
-        const tq_vector_constants c = tq_vector_constants_load(s->constants, j);
-#pragma GCC unroll 12
-        for (int p = 0; p < n_pixels; p++)
-            sums[p][j] = tq_requantize_vector(sums[p][j], &c, shift);
-    }
-}
 
 TQ_INLINE void finish(const int n_vectors, const int n_pixels, const tq_strip *s,
                       __m512i sums[TQ_STRIP_PIXELS][TQ_BLOCK_VECTORS])
@@ -28,16 +13,21 @@ TQ_INLINE void finish(const int n_vectors, const int n_pixels, const tq_strip *s
                 _mm512_storeu_si512(s->sums + p * TQ_BLOCK_CHANNELS + j * TQ_VECTOR, sums[p][j]);
         return;
     }
-    requantize(n_vectors, n_pixels, s, sums);
+    tq_requantize_block(n_vectors, n_pixels, sums, s->constants);
     const __mmask64 live = ~0ull >> (64 - s->n_channels);
-    const __m512i q_min = _mm512_set1_epi8((char)s->requant->q_min);
-    const __m512i q_max = _mm512_set1_epi8((char)s->requant->q_max);
+    const tq_requant_common requant = *s->requant;
 #pragma GCC unroll 12
-    for (int p = 0; p < n_pixels; p++) {
-        const __m512i q = tq_narrow_vectors(n_vectors, sums[p]);
-        _mm512_mask_storeu_epi8(s->y + p * s->y_step, live,
-                                _mm512_min_epu8(_mm512_max_epu8(q, q_min), q_max));
+    for (int p = 0; p < n_pixels; p++)
+        sums[p][0] = tq_narrow_vectors(n_vectors, sums[p], &requant);
+    if (s->n_near >= n_pixels) {
+#pragma GCC unroll 12
+        for (int p = 0; p < n_pixels; p++)
+            _mm512_mask_storeu_epi8(s->y + p * s->y_step, live, sums[p][0]);
+        return;
     }
+#pragma GCC unroll 12
+    for (int p = 0; p < n_pixels; p++)
+        _mm512_mask_storeu_epi8(tq_strip_y(s, p), live, sums[p][0]);
 }
 
 TQ_INLINE __m512i broadcast(const uint8_t *x)
@@ -47,33 +37,82 @@ TQ_INLINE __m512i broadcast(const uint8_t *x)
     return _mm512_set1_epi32(word);
 }
 
-TQ_INLINE void strip(const int n_vectors, const int n_pixels, const tq_strip *s)
+TQ_INLINE void begin(const int n_vectors, const int n_pixels, const tq_strip *s,
+                     __m512i sums[TQ_STRIP_PIXELS][TQ_BLOCK_VECTORS])
 {
-    __m512i sums[TQ_STRIP_PIXELS][TQ_BLOCK_VECTORS];
 #pragma GCC unroll 12
     for (int p = 0; p < n_pixels; p++)
 #pragma GCC unroll 4
         for (int j = 0; j < n_vectors; j++)
             sums[p][j] = _mm512_loadu_si512(s->from + p * s->from_step + j * TQ_VECTOR);
-    const int8_t *w = s->w;
-    const int64_t step = s->x_step, n_groups = s->n_groups;
+}
+
+/** Products of a group of each pixel with weights v. */
+TQ_INLINE void add_products(const int n_vectors, const int n_pixels, const uint8_t *x, int64_t step,
+                            const __m512i v[TQ_BLOCK_VECTORS],
+                            __m512i sums[TQ_STRIP_PIXELS][TQ_BLOCK_VECTORS])
+{
+#pragma GCC unroll 12
+    for (int p = 0; p < n_pixels; p++) {
+        const __m512i a = broadcast(x + p * step);
+#pragma GCC unroll 4
+        for (int j = 0; j < n_vectors; j++)
+            sums[p][j] = _mm512_dpbusd_epi32(sums[p][j], a, v[j]);
+    }
+}
+
+TQ_INLINE void strip(const int n_vectors, const int n_pixels, const tq_strip *s)
+{
+    __m512i sums[TQ_STRIP_PIXELS][TQ_BLOCK_VECTORS];
+    begin(n_vectors, n_pixels, s, sums);
+    const int8_t *w = s->w, *ahead = s->ahead;
+    const int64_t n_groups = s->n_groups;
     for (int64_t r = 0; r < s->n_runs; r++) {
         const uint8_t *x = s->x + s->runs[r];
         for (int64_t g = 0; g < n_groups; g++, x += 4, w += n_vectors * 64) {
             __m512i v[TQ_BLOCK_VECTORS];
-#pragma GCC unroll 4
-            for (int j = 0; j < n_vectors; j++)
-                v[j] = _mm512_loadu_si512(w + 64 * j);
-#pragma GCC unroll 12
-            for (int p = 0; p < n_pixels; p++) {
-                const __m512i a = broadcast(x + p * step);
-#pragma GCC unroll 4
-                for (int j = 0; j < n_vectors; j++)
-                    sums[p][j] = _mm512_dpbusd_epi32(sums[p][j], a, v[j]);
+            if (n_vectors == 4) { /* others have no load to spare */
+                _mm_prefetch((const char *)ahead, _MM_HINT_T1);
+                ahead += s->ahead_step;
             }
+#pragma GCC unroll 4
+            for (int j = 0; j < n_vectors; j++) {
+                v[j] = _mm512_loadu_si512(w + 64 * j);
+                __asm__("" : "+v"(v[j])); /* one load, not one for each pixel */
+            }
+            add_products(n_vectors, n_pixels, x, s->x_step, v, sums);
         }
     }
     finish(n_vectors, n_pixels, s, sums);
+}
+
+/** 4 vectors of weights of less than 8 bits: field by field they are brought to the upper bits. */
+TQ_INLINE void packed_strip(const int bits, const int n_pixels, const tq_strip *s)
+{
+    const int n_fields = 8 / bits;
+    const __m512i mask = _mm512_set1_epi8((char)(0xffu << (8 - bits)));
+    __m512i sums[TQ_STRIP_PIXELS][TQ_BLOCK_VECTORS];
+    begin(4, n_pixels, s, sums);
+    const int8_t *w = s->w, *ahead = s->ahead;
+    for (int64_t r = 0; r < s->n_runs; r++) {
+        const uint8_t *x = s->x + s->runs[r];
+        for (int64_t g = 0; g < s->n_groups; g += n_fields, w += 256) {
+            _mm_prefetch((const char *)ahead, _MM_HINT_T1);
+            ahead += s->ahead_step;
+#pragma GCC unroll 4
+            for (int f = 0; f < n_fields; f++, x += 4) {
+                __m512i v[TQ_BLOCK_VECTORS];
+#pragma GCC unroll 4
+                for (int j = 0; j < 4; j++) {
+                    const __m512i packed = _mm512_loadu_si512(w + 64 * j);
+                    v[j] = _mm512_and_si512(_mm512_slli_epi16(packed, 8 - bits * (f + 1)), mask);
+                    __asm__("" : "+v"(v[j]));
+                }
+                add_products(4, n_pixels, x, s->x_step, v, sums);
+            }
+        }
+    }
+    finish(4, n_pixels, s, sums);
 }
 
 #define STRIP(v, p)                                                                                \
@@ -99,7 +138,24 @@ static void (*const strips[TQ_BLOCK_VECTORS][TQ_STRIP_PIXELS])(const tq_strip *s
     { strip_4_1, strip_4_2, strip_4_3, strip_4_4, strip_4_5, strip_4_6 },
 };
 
+#define PACKED(b, p)                                                                               \
+    static void packed_##b##_##p(const tq_strip *s)                                                \
+    {                                                                                              \
+        packed_strip(b, p, s);                                                                     \
+    }
+#define PACKED_SIX(b) PACKED(b, 1) PACKED(b, 2) PACKED(b, 3) PACKED(b, 4) PACKED(b, 5) PACKED(b, 6)
+PACKED_SIX(4)
+PACKED_SIX(2)
+
+static void (*const packed[2][6])(const tq_strip *s) = {
+    { packed_4_1, packed_4_2, packed_4_3, packed_4_4, packed_4_5, packed_4_6 },
+    { packed_2_1, packed_2_2, packed_2_3, packed_2_4, packed_2_5, packed_2_6 },
+};
+
 void tq_strip_run_avx512vnni(int n_vectors, int n_pixels, const tq_strip *s)
 {
-    strips[n_vectors - 1][n_pixels - 1](s);
+    if (s->bits == 8)
+        strips[n_vectors - 1][n_pixels - 1](s);
+    else
+        packed[s->bits == 2][n_pixels - 1](s);
 }
