@@ -96,19 +96,55 @@ TEST(planes_to_blocks_and_back)
         }
 }
 
+/* Two windows: rows 0 and 2 of columns 1 and 3, and none at all. Rows are of five pixels. */
+static const tq_span spans[2] = { { 1, 2 }, { 0, 0 } };
+
+static tq_window_row two_windows(int block)
+{
+    return (tq_window_row){
+        .n = 2, .spans = spans, .n_h = 2, .h_step = 10 * block, .w_step = 2 * block
+    };
+}
+
 TEST(the_largest_pixel_wins_and_NaN_before_it)
 {
     data d;
     int i = 0;
     for (const tq_blocks *l; (l = next(&i, &d));) {
-        const float *taps[3] = { d.a, d.a + 5 * l->block, d.a + 9 * l->block };
-        float y[TQ_MAX_BLOCK];
-        d.a[5 * l->block + 2] = NAN;
-        l->max_pixel(3, taps, y);
-        for (int c = 0; c < l->block; c++)
-            CHECK(c == 2 ? isnan(y[c]) : y[c] == fmaxf(fmaxf(taps[0][c], taps[1][c]), taps[2][c]));
-        l->max_pixel(0, taps, y);
-        CHECK(isinf(y[0]) && y[0] < 0);
+        const int b = l->block;
+        const tq_window_row row = two_windows(b);
+        float y[2 * TQ_MAX_BLOCK];
+        d.a[11 * b + 2] = NAN;
+        l->max_row(&row, d.a, y);
+        for (int c = 0; c < b; c++)
+            CHECK(c == 2 ? isnan(y[c])
+                         : y[c] == fmaxf(fmaxf(d.a[b + c], d.a[3 * b + c]),
+                                         fmaxf(d.a[11 * b + c], d.a[13 * b + c])));
+        CHECK(isinf(y[b]) && y[b] < 0);
+    }
+}
+
+TEST(a_gradient_goes_to_the_first_largest_pixel_or_the_last_NaN)
+{
+    data d;
+    int i = 0;
+    for (const tq_blocks *l; (l = next(&i, &d));) {
+        const int b = l->block;
+        const tq_window_row row = two_windows(b);
+        float dx[15 * TQ_MAX_BLOCK] = { 0 }, dy[2 * TQ_MAX_BLOCK];
+        for (int c = 0; c < b; c++) {
+            d.a[b + c] = d.a[11 * b + c] = 1.0f;
+            d.a[3 * b + c] = d.a[13 * b + c] = c == 1 ? NAN : c == 2 ? 2.0f : 0.0f;
+            dy[c] = dy[b + c] = (float)(c + 1);
+            dx[b + c] = 10.0f;
+        }
+        l->max_row_grad(&row, d.a, dy, dx);
+        for (int c = 0; c < b; c++) {
+            const int winner = c == 1 ? 13 : c == 2 ? 3 : 1;
+            for (int p = 0; p < 15; p++)
+                CHECK(dx[p * b + c] ==
+                      (p == 1 ? 10.0f : 0.0f) + (p == winner ? (float)(c + 1) : 0.0f));
+        }
     }
 }
 

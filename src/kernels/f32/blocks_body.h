@@ -84,19 +84,62 @@ static void sums(int64_t n, const float *restrict a, const float *restrict b,
     }
 }
 
-static void max_pixel(int64_t n_taps, const float *const *taps, float *restrict y)
+/* Comparisons are vectors only where the loop is not unrolled first. */
+#define EACH_CHANNEL_AT_ONCE _Pragma("GCC unroll 1") EACH_CHANNEL
+
+static void max_row(const tq_window_row *row, const float *restrict x, float *restrict y)
+{
+    for (int64_t o = 0; o < row->n; o++, y += B) {
+        EACH_CHANNEL
+        y[c] = -INFINITY;
+        for (int64_t kh = 0; kh < row->n_h; kh++) {
+            const float *restrict at = x + kh * row->h_step + row->spans[o].first * (int64_t)B;
+            for (int32_t kw = 0; kw < row->spans[o].n; kw++, at += row->w_step)
+                EACH_CHANNEL_AT_ONCE
+            y[c] = (at[c] > y[c]) | (at[c] != at[c]) ? at[c] : y[c];
+        }
+    }
+}
+
+/** Which element of a window of n_w columns wins in each channel. */
+static void find_winners(const tq_window_row *row, int32_t n_w, const float *restrict x,
+                         int32_t *restrict out_winners)
 {
     float best[B];
+    int32_t k = 0;
     EACH_CHANNEL
-    best[c] = -INFINITY;
-    for (int64_t t = 0; t < n_taps; t++)
-        EACH_CHANNEL
-        {
-            const float v = taps[t][c];
-            best[c] = (v > best[c]) | (v != v) ? v : best[c];
-        }
+    best[c] = x[c];
     EACH_CHANNEL
-    y[c] = best[c];
+    out_winners[c] = 0;
+    for (int64_t kh = 0; kh < row->n_h; kh++) {
+        const float *restrict at = x + kh * row->h_step;
+        for (int32_t kw = 0; kw < n_w; kw++, k++, at += row->w_step)
+            EACH_CHANNEL_AT_ONCE
+            {
+                const bool wins = (at[c] > best[c]) | (at[c] != at[c]);
+                out_winners[c] = wins ? k : out_winners[c];
+                best[c] = wins ? at[c] : best[c];
+            }
+    }
+}
+
+static void max_row_grad(const tq_window_row *row, const float *restrict x,
+                         const float *restrict dy, float *restrict dx)
+{
+    for (int64_t o = 0; o < row->n; o++) {
+        const int64_t first = row->spans[o].first * (int64_t)B;
+        const int32_t n_w = row->spans[o].n;
+        int32_t winners[B], k = 0;
+        if (n_w == 0 || row->n_h == 0)
+            continue;
+        find_winners(row, n_w, x + first, winners);
+        for (int64_t kh = 0; kh < row->n_h; kh++)
+            for (int32_t kw = 0; kw < n_w; kw++, k++) {
+                float *to = dx + first + kh * row->h_step + kw * row->w_step;
+                EACH_CHANNEL_AT_ONCE
+                to[c] = winners[c] == k ? to[c] + dy[o * B + c] : to[c];
+            }
+    }
 }
 
 static void to_half(int64_t n, const float *restrict x, uint16_t *restrict y)
@@ -200,7 +243,8 @@ const tq_blocks TQ_BLOCKS_SET = {
     .shift = shift,
     .sum = sum,
     .sums = sums,
-    .max_pixel = max_pixel,
+    .max_row = max_row,
+    .max_row_grad = max_row_grad,
     .to_half = to_half,
     .from_half = from_half,
     .pair_rows = pair_rows,

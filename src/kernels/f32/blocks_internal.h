@@ -8,6 +8,18 @@
 
 enum { TQ_MAX_BLOCK = 16 };
 
+/** The windows of one row of outputs: n_h rows of x, h_step floats apart; of each the pixels
+ * `first` and n - 1 more, w_step floats apart. */
+typedef struct tq_span {
+    int32_t first, n;
+} tq_span;
+
+typedef struct tq_window_row {
+    int64_t n; /* windows */
+    const tq_span *spans;
+    int64_t n_h, h_step, w_step;
+} tq_window_row;
+
 typedef struct tq_blocks {
     const char *name;
     unsigned needs;
@@ -26,8 +38,11 @@ typedef struct tq_blocks {
     void (*sum)(int64_t n, const float *x, double *sums);
     /** sums[c] += a, sums[block + c] += a * b, in double; [2 x block]. */
     void (*sums)(int64_t n, const float *a, const float *b, double *sums);
-    /** Largest of n_taps pixels, NaN before numbers. */
-    void (*max_pixel)(int64_t n_taps, const float *const *taps, float *y);
+    /** y: the largest pixel of each window of a row, NaN before numbers; -inf where it sees none.
+     */
+    void (*max_row)(const tq_window_row *row, const float *x, float *y);
+    /** dx at the first largest element of each window (the last NaN) += dy. */
+    void (*max_row_grad)(const tq_window_row *row, const float *x, const float *dy, float *dx);
     /** n elements to bf16, half to even, NaN stays one; and back. */
     void (*to_half)(int64_t n, const float *x, uint16_t *y);
     void (*from_half)(int64_t n, const uint16_t *x, float *y);
