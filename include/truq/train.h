@@ -132,6 +132,8 @@ typedef struct tq_train_options {
                                             bf16, sums, parameters and all else stay f32; TQ_ERR_UNSUPPORTED without AVX512-BF16 */
     size_t memory;                       /* bytes for the arrays of a step; the backward pass computes again what does not fit, with
                                             the same bits; 0: no limit */
+    int64_t cache;                       /* bytes of decoded images to keep between epochs; 0: 512 MiB, < 0: none. The result does not
+                                            depend on it */
     const char *run_folder;              /* checkpoint, best.onnx, manifest.json */
     int64_t checkpoint_every;            /* steps; 0: each epoch */
     bool resume;                         /* continue from the run folder's checkpoint where there is one */

@@ -8,7 +8,7 @@
 
 typedef struct training {
     const char *model, *data, *valid, *preset, *partition, *out;
-    int64_t seed, n_threads, n_shards, memory;
+    int64_t seed, n_threads, n_shards, memory, cache;
     double lr, momentum, weight_decay, pact_decay; /* NaN: not given */
     tq_list controllers, editors;
     tq_dump dump;
@@ -104,6 +104,7 @@ static tq_status train(tq_cli *cli, training *t)
     t->train.n_shards = (int)t->n_shards;
     t->train.ranks = cli->ranks;
     t->train.memory = (size_t)t->memory * 1000000;
+    t->train.cache = t->cache > 0 ? t->cache * 1000000 : -1;
     t->train.progress = tq_meter_show;
     t->train.context = &meter;
     tq_train_result result;
@@ -189,6 +190,8 @@ static tq_status read_options(tq_cli *cli, training *t)
                    "pieces a batch is cut into: the bits depend on it, not on threads"),
         TQ_OPT_COMPUTE(&o->compute),
         TQ_OPT_MEMORY(&t->memory),
+        TQ_OPT_INT(0, "cache", "MB", &t->cache, 0, 1 << 30,
+                   "decoded images to keep between epochs; 0: none"),
         TQ_OPT_STRING(0, "run", "DIR", &o->run_folder,
                       "checkpoint, best.onnx, manifest.json; default: OUT.onnx.run"),
         TQ_OPT_INT(0, "checkpoint-every", "N", &o->checkpoint_every, 0, INT64_MAX,
@@ -205,6 +208,7 @@ static tq_status run(tq_cli *cli)
     const double absent = (double)NAN;
     training t = { .dump = { .cli = cli },
                    .n_shards = 16,
+                   .cache = 512,
                    .lr = absent,
                    .momentum = absent,
                    .weight_decay = absent,

@@ -16,8 +16,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { CACHE = 512 << 20 /* bytes of decoded images */ };
-
 typedef struct trainer {
     tq_graph *graph; /* the caller's */
     const tq_train_options *options;
@@ -459,6 +457,14 @@ static tq_status check_options(trainer *t)
     return tq_check_observed(t->graph);
 }
 
+/** Bytes of decoded images to keep: none if nothing is decoded twice. */
+static size_t cache_size(const tq_train_options *options)
+{
+    if (options->epochs < 2 || options->cache < 0)
+        return 0;
+    return options->cache > 0 ? (size_t)options->cache : (size_t)512 << 20;
+}
+
 static tq_status open_data(trainer *t)
 {
     const tq_train_options *o = t->options;
@@ -470,7 +476,7 @@ static tq_status open_data(trainer *t)
                                  .n_ranks = tq_ranks_count(o->ranks),
                                  .rank = tq_ranks_index(o->ranks),
                                  .n_shards = o->n_shards > 0 ? o->n_shards : 16,
-                                 .cache_bytes = o->epochs > 1 ? (size_t)CACHE : 0 };
+                                 .cache_bytes = cache_size(o) };
     TQ_TRY(tq_loader_options_for(t->graph, &loader));
     TQ_TRY(tq_targets_open(o->train, o->target, t->building.loss->wants_labels, &t->targets));
     TQ_TRY(tq_pool_create(o->n_threads, &t->pool));

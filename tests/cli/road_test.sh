@@ -4,6 +4,8 @@
 expect 0 zoo resnet8 --input 1x8x8 --classes 10 --capacity 0.5 -o net.onnx
 prints "parameters"
 expect 0 train net.onnx --data digits --epochs 2 --lr 0.02 --seed 3 -o trained.onnx
+expect 0 train net.onnx --data digits --epochs 2 --lr 0.02 --seed 3 --cache 0 -o uncached.onnx
+cmp -s trained.onnx uncached.onnx || fail "what was trained depends on the cache"
 prints "steps"
 exists trained.onnx.run/checkpoint
 exists trained.onnx.run/best.onnx
