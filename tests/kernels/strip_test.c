@@ -94,7 +94,9 @@ static void check_shape(const shape *s, bool y_signed, int64_t q_min, int64_t q_
     static const int64_t runs[] = { 0, 1000, 1777 };
     const double reach = (double)s->bits * 2e3 * sqrt((double)(s->n_runs * s->n_groups));
     const weights w = make_weights(s);
-    const int n_near = (int)draw(1, s->n_pixels);
+    const bool is_dense = draw(0, 1);
+    const int n_near = is_dense ? s->n_pixels : (int)draw(1, s->n_pixels);
+    const int64_t y_step = is_dense ? s->n_channels : 77;
     book b;
     tq_requant_exact exact;
     tq_sum_range ranges[MOST] = { 0 };
@@ -119,9 +121,9 @@ static void check_shape(const shape *s, bool y_signed, int64_t q_min, int64_t q_
         .from = constants->bias,
         .constants = constants,
         .requant = &exact.common,
-        .y = check_random_bytes((s->n_pixels - 1) * 77 + s->n_channels +
+        .y = check_random_bytes((s->n_pixels - 1) * y_step + s->n_channels +
                                 (n_near < s->n_pixels ? 100 : 0)),
-        .y_step = 77,
+        .y_step = y_step,
         .y_jump = 100,
         .n_near = n_near,
         .n_channels = s->n_channels,
@@ -149,6 +151,20 @@ TEST(every_strip_of_bytes_equals_the_definition)
                               draw(1, 3),
                               groups[n_pixels % 4],
                               4 * groups[n_pixels % 4] + draw(0, 9) };
+            check_shape(&s, n_pixels % 2, n_pixels % 2 ? -128 : 0, n_pixels % 2 ? 127 : 255);
+        }
+}
+
+/* Windows of three pixels, of which the next two share two and one. */
+TEST(every_strip_of_overlapping_windows_equals_the_definition)
+{
+    tq_random_init(&stream, 3, 0, 0);
+    for (int n_vectors = 1; n_vectors <= 2; n_vectors++)
+        for (int n_pixels = 1; n_pixels <= TQ_STRIP_PIXELS; n_pixels++) {
+            const int64_t step = 4 * (1 + n_pixels % 5);
+            const shape s = {
+                n_vectors, 16 * n_vectors, n_pixels, 8, draw(1, 3), 3 * step / 4, step
+            };
             check_shape(&s, n_pixels % 2, n_pixels % 2 ? -128 : 0, n_pixels % 2 ? 127 : 255);
         }
 }

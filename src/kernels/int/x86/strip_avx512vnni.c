@@ -2,6 +2,30 @@
  * pixel, broadcast, with four of each of 16 channels. */
 #include "kernels/int/x86/requant_avx512.h"
 
+/** Several pixels of one or two vectors, which lie side by side, at once. */
+TQ_INLINE void store_dense(const int n_vectors, const int n_pixels,
+                           const tq_requant_common *requant,
+                           __m512i sums[TQ_STRIP_PIXELS][TQ_BLOCK_VECTORS], uint8_t *y)
+{
+    const int n_together = TQ_BLOCK_VECTORS / n_vectors;
+#pragma GCC unroll 12
+    for (int p = 0; p < n_pixels; p += n_together) {
+        const int n = n_pixels - p < n_together ? n_pixels - p : n_together;
+        __m512i v[TQ_BLOCK_VECTORS];
+#pragma GCC unroll 4
+        for (int k = 0; k < TQ_BLOCK_VECTORS; k++)
+            v[k] = sums[p + (k / n_vectors < n ? k / n_vectors : n - 1)][k % n_vectors];
+        const __m512i bytes = tq_narrow_vectors(TQ_BLOCK_VECTORS, v, requant);
+        const __m512i order =
+            n_vectors == 1
+                ? _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)
+                : _mm512_setr_epi32(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
+        _mm512_mask_storeu_epi8(y + p * n_vectors * TQ_VECTOR,
+                                ~0ull >> (64 - n * n_vectors * TQ_VECTOR),
+                                _mm512_permutexvar_epi32(order, bytes));
+    }
+}
+
 TQ_INLINE void finish(const int n_vectors, const int n_pixels, const tq_strip *s,
                       __m512i sums[TQ_STRIP_PIXELS][TQ_BLOCK_VECTORS])
 {
@@ -16,6 +40,11 @@ TQ_INLINE void finish(const int n_vectors, const int n_pixels, const tq_strip *s
     tq_requantize_block(n_vectors, n_pixels, sums, s->constants);
     const __mmask64 live = ~0ull >> (64 - s->n_channels);
     const tq_requant_common requant = *s->requant;
+    if (n_vectors < 3 && s->n_near >= n_pixels && s->n_channels == n_vectors * TQ_VECTOR &&
+        s->y_step == s->n_channels) {
+        store_dense(n_vectors, n_pixels, &requant, sums, s->y);
+        return;
+    }
 #pragma GCC unroll 12
     for (int p = 0; p < n_pixels; p++)
         sums[p][0] = tq_narrow_vectors(n_vectors, sums[p], &requant);
@@ -86,6 +115,32 @@ TQ_INLINE void strip(const int n_vectors, const int n_pixels, const tq_strip *s)
     finish(n_vectors, n_pixels, s, sums);
 }
 
+/** Runs of three pixels by one vector of weights: what is a pixel's last tap is the first one of
+ * the next but one, so that each is loaded once. */
+TQ_INLINE void strip_of_three(const int n_pixels, const tq_strip *s)
+{
+    __m512i sums[TQ_STRIP_PIXELS][TQ_BLOCK_VECTORS];
+    begin(1, n_pixels, s, sums);
+    const int64_t step = s->x_step, tap = step * TQ_VECTOR;
+    const int8_t *w = s->w;
+    for (int64_t r = 0; r < s->n_runs; r++, w += 2 * tap) {
+        const uint8_t *x = s->x + s->runs[r];
+        for (int64_t i = 0; i < step; i += 4, w += 64) {
+            const __m512i v[3] = { _mm512_loadu_si512(w), _mm512_loadu_si512(w + tap),
+                                   _mm512_loadu_si512(w + 2 * tap) };
+#pragma GCC unroll 14
+            for (int p = 0; p < n_pixels + 2; p++) {
+                const __m512i a = broadcast(x + i + p * step);
+#pragma GCC unroll 3
+                for (int k = 0; k < 3; k++)
+                    if (p >= k && p - k < n_pixels)
+                        sums[p - k][0] = _mm512_dpbusd_epi32(sums[p - k][0], a, v[k]);
+            }
+        }
+    }
+    finish(1, n_pixels, s, sums);
+}
+
 /** 4 vectors of weights of less than 8 bits: field by field they are brought to the upper bits. */
 TQ_INLINE void packed_strip(const int bits, const int n_pixels, const tq_strip *s)
 {
@@ -118,7 +173,10 @@ TQ_INLINE void packed_strip(const int bits, const int n_pixels, const tq_strip *
 #define STRIP(v, p)                                                                                \
     static void strip_##v##_##p(const tq_strip *s)                                                 \
     {                                                                                              \
-        strip(v, p, s);                                                                            \
+        if (v == 1 && 3 * s->x_step == 4 * s->n_groups && s->x_step % 4 == 0)                      \
+            strip_of_three(p, s);                                                                  \
+        else                                                                                       \
+            strip(v, p, s);                                                                        \
     }
 #define SIX(v) STRIP(v, 1) STRIP(v, 2) STRIP(v, 3) STRIP(v, 4) STRIP(v, 5) STRIP(v, 6)
 #define TWELVE(v) SIX(v) STRIP(v, 7) STRIP(v, 8) STRIP(v, 9) STRIP(v, 10) STRIP(v, 11) STRIP(v, 12)
