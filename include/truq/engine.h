@@ -35,7 +35,7 @@ typedef struct tq_engine_options {
     bool reference_only;      /* portable C only */
     size_t memory;            /* bytes that tq_engine_memory may become: what does not fit is computed again where it is read (the
                                  same bits); 0: no limit. TQ_ERR_MEMORY where the least is more */
-    bool profile;             /* take the time of stages too */
+    bool profile;             /* take the time of steps and stages */
     bool bf16;                /* convolutions round their operands to bf16, where the CPU has AVX512-BF16; sums stay f32 */
 } tq_engine_options;
 
@@ -55,7 +55,7 @@ TQ_API const tq_tensor *tq_engine_output(const tq_engine *engine, int i);
 /** Any value by name (keep_all), or a constant or output; NULL if there is none or it was not kept. */
 TQ_API const tq_tensor *tq_engine_value(const tq_engine *engine, const char *name);
 
-/** For reports: bytes of activations planned; each step's node, kernel name and seconds spent so far. */
+/** For reports: bytes of activations planned; each step's node, kernel name and seconds spent so far (options.profile). */
 TQ_API size_t tq_engine_memory(const tq_engine *engine);
 TQ_API int tq_engine_n_steps(const tq_engine *engine);
 /** Seconds of all runs so far that went into shards: what ranks share, while each of them does the rest. */

@@ -22,6 +22,11 @@ TQ_API int tq_pool_size(const tq_pool *pool);
 TQ_API void tq_parallel_for(tq_pool *pool, int64_t n, void (*piece)(void *context, int64_t i, int worker),
                             void *context);
 
+/** For a sequence of short jobs: calls run(context, p) on all threads at once, each with a pool p of its own for
+ *  tq_parallel_for. All must walk through the same jobs in the same order, and between them change nothing that others
+ *  see: what `run` does twice must be as good as done once. A thread may come late, or not at all, and finds jobs done. */
+TQ_API void tq_pool_together(tq_pool *pool, void (*run)(void *context, tq_pool *pool), void *context);
+
 /** Sums parts[0..n_parts-1], each of `count` floats, `stride` floats apart, into parts[0] by a fixed binary tree
  *  (i += i + step for step = 1, 2, 4, ...): the same bits for any number of threads. */
 TQ_API void tq_tree_sum(float *parts, int64_t n_parts, int64_t count, int64_t stride);

@@ -79,29 +79,72 @@ static void run_node(tq_engine *engine, tq_step *step, uint64_t seed)
         out[i] = step->out[i] < 0 ? NULL : engine->slots[step->out[i]].tensor.data;
     step->run.seed = mix(seed, (uint64_t)step->place);
     step->run.scratch = tq_buffer_data(engine->scratch);
-    if (step->layer)
-        step->layer->kind->run(step->layer,
-                               &(tq_layer_run){ .in = { in[0], step->run.n_in > 1 ? in[1] : NULL },
-                                                .out = out[0],
-                                                .pool = step->run.pool,
-                                                .scratch = step->run.scratch });
-    else if (step->kernel)
+    if (step->kernel)
         step->kernel->run(&step->run, step->state);
     else
         tq_node_op(step->node)->reference(&step->run);
 }
 
+/* ---- fused layers -------------------------------------------------------------------------- */
+
+typedef struct layers {
+    tq_engine *engine;
+    int first, end; /* steps */
+} layers;
+
+static void run_layer(const tq_engine *engine, const tq_step *step, tq_pool *pool)
+{
+    tq_layer_run run = { .out = engine->slots[step->out[0]].tensor.data, .pool = pool };
+    for (int k = 0; k < step->layer->n_in; k++)
+        run.in[k] = engine->slots[step->in[k]].tensor.data;
+    step->layer->kind->run(step->layer, &run);
+}
+
+/** On all threads: each walks through the layers and takes part in each. */
+static void walk_layers(void *context, tq_pool *pool)
+{
+    const layers *l = context;
+    for (int i = l->first; i < l->end; i++)
+        run_layer(l->engine, &l->engine->steps[i], pool);
+}
+
+/** One after the other, since a thread on a walk may find a layer done. */
+static void time_layers(const layers *l)
+{
+    for (int i = l->first; i < l->end; i++) {
+        const double start = tq_engine_now();
+        run_layer(l->engine, &l->engine->steps[i], l->engine->options.pool);
+        l->engine->steps[i].seconds += tq_engine_now() - start;
+    }
+}
+
+/** The layers from step `first` on; returns the step after them. */
+static int run_layers(tq_engine *engine, int first)
+{
+    layers l = { engine, first, first + 1 };
+    while (l.end < engine->n_steps && engine->steps[l.end].layer)
+        l.end++;
+    if (engine->options.profile)
+        time_layers(&l);
+    else
+        tq_pool_together(engine->options.pool, walk_layers, &l);
+    return l.end;
+}
+
+/* ---- a run --------------------------------------------------------------------------------- */
+
 static tq_status run_step(tq_engine *engine, tq_step *step, uint64_t seed)
 {
     if (step->skip)
         return TQ_OK;
-    const double start = tq_engine_now();
+    const double start = engine->options.profile ? tq_engine_now() : 0.0;
     TQ_TRY(tq_exchange_finish(engine, step->n_buckets));
     if (step->phase)
         TQ_TRY(tq_phase_run(engine, step));
     else
         run_node(engine, step, seed);
-    step->seconds += tq_engine_now() - start;
+    if (engine->options.profile)
+        step->seconds += tq_engine_now() - start;
     return TQ_OK;
 }
 
@@ -123,8 +166,14 @@ tq_status tq_engine_run(tq_engine *engine, const tq_tensor *inputs, int n_inputs
     TQ_TRY(check_inputs(engine, inputs, n_inputs));
     TQ_TRY(bind_slots(engine, inputs));
     engine->n_begun = engine->n_finished = 0;
-    for (int i = 0; i < engine->n_steps; i++)
+    for (int i = 0; i < engine->n_steps;) {
+        if (engine->steps[i].layer) {
+            i = run_layers(engine, i);
+            continue;
+        }
         TQ_TRY(run_step(engine, &engine->steps[i], seed));
+        i++;
+    }
     TQ_TRY(tq_exchange_finish(engine, engine->n_buckets));
     finish_outputs(engine);
     return TQ_OK;

@@ -1,6 +1,9 @@
 /* Pools: every piece once, and results that do not know how many threads there were. */
 #include "check.h"
+
+#include <pthread.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 typedef struct tally {
     atomic_int runs[1000];
@@ -34,6 +37,86 @@ TEST(every_piece_runs_once_in_every_job)
         CHECK_EQ(t.n_bad_workers, 0);
         tq_pool_destroy(pool);
     }
+}
+
+enum { MOST_PIECES = 20, N_JOBS = 30 };
+
+/* A sequence of jobs, each of which reads what the one before wrote. */
+typedef struct chain {
+    uint32_t values[N_JOBS + 1][MOST_PIECES];
+    int job; /* of this thread's copy */
+    struct chain *all;
+} chain;
+
+static int64_t count_links(int job)
+{
+    return job % 4 == 0 ? 1 : 1 + job * 7 % MOST_PIECES;
+}
+
+static void add_link(void *context, int64_t i, int worker)
+{
+    (void)worker;
+    const int job = ((const chain *)context)->job;
+    chain *c = ((chain *)context)->all;
+    for (int64_t k = i; k < MOST_PIECES; k += count_links(job))
+        c->values[job + 1][k] += 3 * c->values[job][k] + c->values[job][(k + 7) % MOST_PIECES] + 1;
+}
+
+static void walk_chain(void *context, tq_pool *pool)
+{
+    chain mine = { .all = context };
+    for (mine.job = 0; mine.job < N_JOBS; mine.job++)
+        tq_parallel_for(pool, count_links(mine.job), add_link, &mine);
+}
+
+TEST(threads_that_walk_together_run_every_piece_of_every_job_once)
+{
+    static chain expected;
+    for (int k = 0; k < MOST_PIECES; k++)
+        expected.values[0][k] = (uint32_t)k;
+    walk_chain(&expected, NULL);
+    for (int size = 1; size <= 5; size++) {
+        tq_pool *pool;
+        CHECK_OK(tq_pool_create(size, &pool));
+        for (int walk = 0; walk < 400; walk++) {
+            chain c = { 0 };
+            memcpy(c.values[0], expected.values[0], sizeof c.values[0]);
+            tq_pool_together(pool, walk_chain, &c);
+            CHECK_EQ(memcmp(c.values, expected.values, sizeof c.values), 0, "walk %d of %d threads",
+                     walk, size);
+            tally t = { .size = size }; /* jobs of the other kind in between */
+            tq_parallel_for(pool, 3, count_piece, &t);
+            CHECK_EQ(t.runs[0] + t.runs[1] + t.runs[2], 3);
+        }
+        tq_pool_destroy(pool);
+    }
+}
+
+typedef struct walkers {
+    tally t;
+    pthread_t caller;
+} walkers;
+
+/* The caller comes last: others did all that they may, and the next walk still counts right. */
+static void wait_first(void *context, tq_pool *pool)
+{
+    if (pthread_equal(pthread_self(), ((walkers *)context)->caller))
+        usleep(2000);
+    for (int job = 0; job < 3; job++)
+        tq_parallel_for(pool, 8, count_piece, &((walkers *)context)->t);
+}
+
+TEST(a_caller_that_comes_last_to_a_walk_loses_none)
+{
+    tq_pool *pool;
+    CHECK_OK(tq_pool_create(3, &pool));
+    for (int walk = 0; walk < 20; walk++) {
+        walkers w = { .t = { .size = 3 }, .caller = pthread_self() };
+        tq_pool_together(pool, wait_first, &w);
+        for (int i = 0; i < 8; i++)
+            CHECK_EQ(w.t.runs[i], 3, "piece %d of walk %d", i, walk);
+    }
+    tq_pool_destroy(pool);
 }
 
 static void append_piece(void *context, int64_t i, int worker)

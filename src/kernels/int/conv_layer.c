@@ -9,14 +9,14 @@
 
 enum {
     PIECES_A_THREAD = 8,
-    MOST_UNITS = 16,        /* wanted of a layer, so that threads find equal shares */
-    WORTH_A_PIECE = 200000, /* multiplications, .. */
-    OUTPUT = 24,            /* .. of which an output is worth so many */
-    SLICE = 24576,          /* bytes of weights that stay in the first cache .. */
-    SLICED_FROM = 65536,    /* bytes of a block that are worth it */
-    SLICE_ROUND = 16,       /* .. cut within a run at multiples of so many groups */
-    PIXELS_AT_ONCE = 64,    /* whose sums are kept between slices */
-    ROW_PIXELS = 192,       /* at most, where rows are cut at will */
+    MOST_UNITS = 16,       /* wanted of a layer, so that threads find equal shares */
+    WORTH_A_PIECE = 60000, /* multiplications, .. */
+    OUTPUT = 24,           /* .. of which an output is worth so many */
+    SLICE = 24576,         /* bytes of weights that stay in the first cache .. */
+    SLICED_FROM = 65536,   /* bytes of a block that are worth it */
+    SLICE_ROUND = 16,      /* .. cut within a run at multiples of so many groups */
+    PIXELS_AT_ONCE = 64,   /* whose sums are kept between slices */
+    ROW_PIXELS = 192,      /* at most, where rows are cut at will */
     LINE = 64,
     CHUNK = 131072,   /* bytes of x that stay in the second cache, .. */
     CHUNK_PIXELS = 32 /* .. if there are some */
@@ -422,6 +422,8 @@ static void run(const tq_layer *layer, const tq_layer_run *run_)
     const conv_layer *l = (const conv_layer *)layer;
     const int64_t most = PIECES_A_THREAD * tq_pool_size(run_->pool);
     job j = { l, run_->in[0], run_->out, l->most_pieces < most ? l->most_pieces : most };
+    if (j.n_pieces > tq_pool_size(run_->pool)) /* equal shares */
+        j.n_pieces -= j.n_pieces % tq_pool_size(run_->pool);
     tq_parallel_for(run_->pool, j.n_pieces, run_piece, &j);
 }
 

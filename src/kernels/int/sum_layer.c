@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_PIECES = 16, WORTH_A_PIECE = 16384 };
+enum { MOST_PIECES = 16, WORTH_A_PIECE = 2048 };
 
 typedef struct sum_layer {
     tq_layer base;
