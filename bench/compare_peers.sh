@@ -8,7 +8,8 @@
 # default. The peers' scripts lie in ../shared/bench ($PEERS_SCRIPTS). Pythons: $PEERS_PYTHON has torch and
 # onnxruntime, $PEERS_OV_PYTHON openvino, nncf and ai-edge-litert, $PEERS_TF_PYTHON tensorflow. A peer
 # that is missing is named and left out. All programs run the same networks: those that
-# export_onnx.py writes, or without torch ours.
+# export_onnx.py writes, or without torch ours. It writes batch norms folded; training needs them, so steps
+# are taken of the networks of `truq zoo`, which are the same.
 set -u
 here=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 truq=${1:-$here/build/truq}
@@ -65,19 +66,21 @@ make_float() { # NAME SIZE
     [ -n "$python" ] && "$python" "$scripts/export_onnx.py" --model "$1" --res "$2" --out . >log 2>&1 ||
         zoo "$1" "$2" >log 2>&1
 }
-random_images() { # SIZE
-    "${python:-python3}" - "$1" <<'PY'
-import array, random, struct, sys, zipfile
-size = int(sys.argv[1])
-random.seed(0)
-data = array.array("f", (random.gauss(0, 1) for _ in range(2 * 3 * size * size))).tobytes()
-header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3, %d, %d), }" % (size, size)
-header += " " * (-(len(header) + 11) % 64) + "\n"
-with zipfile.ZipFile("random.npz", "w") as z:
-    z.writestr("inputs.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + data)
-PY
-}
-for network in $networks mbv1_075:128; do
+random_images() { "${python:-python3}" "$here/bench/random_npz.py" random.npz 2 3 "$1" "$1"; }
+cat >lsq.yaml <<'YAML'
+base: pact8
+rules:
+  - {slot: weight, quantizer: lsq, range: i8}
+  - {slot: [activation, pool], quantizer: lsq, range: u8}
+  - {slot: [add, concat, interposed], quantizer: lsq, range: i8}
+YAML
+for network in mbv1_075:128 resnet8:32; do # trained
+    name=${network%:*} size=${network#*:}
+    zoo "$name" "$size" && mv "${name}_$size.onnx" "${name}_norms.onnx" &&
+        "$truq" f2f "${name}_norms.onnx" --recipe pact8 -o "${name}_norms.fake.onnx" >log &&
+        "$truq" f2f "${name}_norms.onnx" --recipe lsq.yaml -o "${name}_norms.lsq.onnx" >log
+done
+for network in $networks; do
     name=${network%:*} size=${network#*:}
     file=${name}_$size
     make_float "$name" "$size" && "$truq" f2f "$file.onnx" --recipe pact8 -o "$file.fake.onnx" >log 2>&1 &&
@@ -110,9 +113,10 @@ train() {
     for network in mbv1_075:16:128 resnet8:64:32; do
         name=${network%%:*} rest=${network#*:}
         batch=${rest%:*} size=${rest#*:}
-        file=${name}_$size title="step of $name, $size x $size, batch $batch, 2 threads, ms"
+        file=${name}_norms title="step of $name, $size x $size, batch $batch, 2 threads, ms"
         ours "$title" truq "$file.onnx" --train -b "$batch" -t 2
         ours "$title" "truq QAT" "$file.fake.onnx" --train -b "$batch" -t 2
+        ours "$title" "truq QAT, learned scales" "$file.lsq.onnx" --train -b "$batch" -t 2
         ours "$title" "truq bf16" "$file.onnx" --train -b "$batch" -t 2 --compute bf16
         keep="eager_nchw eager_nhwc eager_nhwc_bf16" peer "$python" "$title" torch train_float.py --bf16 --model "$name" --res "$size" --batch "$batch" --threads 2
         keep=fx peer "$python" "$title" "torch.ao QAT" train_qat.py --stack fx --model "$name" --res "$size" --batch "$batch" --threads 2
@@ -121,7 +125,7 @@ train() {
 ptq() {
     for network in mbv1_075:224 resnet18:224 efflite0:224; do
         file=${network%:*}_${network#*:} title="calibration of ${network%:*}, 128 images, 2 threads, ms"
-        ours "$title" truq "$file.fake.onnx" --ptq -b 16 --images 128 -t 2
+        ours "$title" truq "$file.fake.onnx" --ptq -b 32 --images 128 -t 2
         note "$title" "truq, its float forward alone" "$(echo "$line" | field forward_ms)"
         [ -n "$python" ] && [ "${network%:*}" != efflite0 ] && "$python" "$scripts/ort_quant.py" --onnx "$file.onnx" --images 128 \
             --methods "$([ "$1" = 1 ] && echo MinMax,Entropy,Percentile || echo MinMax)" --out . --threads 2 2>log | while read -r result; do
@@ -135,7 +139,7 @@ memory() {
         batch=${rest%:*} size=${rest#*:}
         title="peak memory of a step of $name, batch $batch, MB"
         for kind in "truq:onnx" "truq QAT:fake.onnx"; do
-            line=$("$truq" bench "${name}_$size.${kind#*:}" --train -b "$batch" -t 2 --seconds 1 --json 2>log)
+            line=$("$truq" bench "${name}_norms.${kind#*:}" --train -b "$batch" -t 2 --seconds 1 --json 2>log)
             note "$title" "${kind%:*}" "$(echo "$line" | field peak_rss_mb)"
         done
         [ -n "$python" ] || continue

@@ -11,7 +11,9 @@ a step, and the link (alpha: seconds a message takes to start, beta: seconds a b
 
 Gradients of weights travel in the background, up and down the tree: 2 beta bytes and 2 L alpha for each
 part of 256 KB. What the backward pass (2/3 of the shards) does not hide is exposed, and always the last
-bucket. Only the standard library is needed."""
+bucket. That is the time where all ranks are equally fast. In truth each sum waits for the slowest: with steps
+that vary by sigma, n sums a step and R ranks, sigma sqrt(n) sqrt(2 ln R) more (the largest of R normal
+numbers), where sigma is the difference between the median and the least step here. Only the standard library is needed."""
 import json, math, os, shutil, subprocess, sys, tempfile
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -43,6 +45,7 @@ class Step:
     def __init__(self, alone, shared):
         self.shards = alone["shards_ms"] * 1e-3
         self.serial = alone["min_ms"] * 1e-3 - self.shards
+        self.sigma = (alone["med_ms"] - alone["min_ms"]) * 1e-3
         self.sums, self.sum_bytes = shared["sums"], shared["sum_bytes"]
         self.bucket_bytes = shared["bucket_bytes"]
         self.gathers, self.gather_bytes = shared["gathers"], shared["gather_bytes"]
@@ -57,6 +60,9 @@ class Step:
         last = travel(min(BUCKET, self.bucket_bytes))
         exposed = max(last, travel(self.bucket_bytes) - 2 / 3 * shards)
         return small + gather + exposed
+
+    def waits(self, ranks):
+        return self.sigma * math.sqrt(self.sums) * math.sqrt(2 * math.log(ranks))
 
     def time(self, ranks, alpha, beta, share=1.0, busy=1.0):
         """share: of the images of one rank here; busy: how much slower a core is beside others."""
@@ -79,8 +85,9 @@ def check(name, step, alone, runs, two):
 def predict(name, step, link):
     alpha, beta = LINKS[link]
     for ranks in (1, 2, 4, 8, 16, 64, 256, 1024):
-        weak = step.time(ranks, alpha, beta)
-        print(f"| {name if ranks == 1 else ''} | {ranks} | {weak * 1e3:.1f} ms | {100 * step.time(1, 0, 0) / weak:.0f} % |")
+        alone, weak = step.time(1, 0, 0), step.time(ranks, alpha, beta)
+        uneven = weak + step.waits(ranks)
+        print(f"| {name if ranks == 1 else ''} | {ranks} | {weak * 1e3:.1f} ms | {100 * alone / weak:.0f} % | {100 * alone / uneven:.0f} % |")
 
 
 def main():
@@ -107,7 +114,7 @@ def main():
     for link in LINKS:
         alpha, beta = LINKS[link]
         print(f"\n{link} (alpha {alpha * 1e6:.0f} us, beta {beta * 1e9:.2f} ns), one core a rank, so many images a rank:\n")
-        print("| network | ranks | step | efficiency |\n| --- | --- | --- | --- |")
+        print("| network | ranks | step | efficiency | with uneven ranks |\n| --- | --- | --- | --- | --- |")
         for name, step, _, _, _, batch in results:
             predict(f"{name}, {batch} a rank", step, link)
 
