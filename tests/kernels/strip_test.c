@@ -174,7 +174,7 @@ TEST(every_strip_of_packed_weights_equals_the_definition)
     tq_random_init(&stream, 2, 0, 0);
     for (int bits = 2; bits <= 4; bits += 2)
         for (int n_pixels = 1; n_pixels <= TQ_STRIP_PIXELS; n_pixels++) {
-            const int64_t n_groups = 8 / bits * draw(1, 9);
+            const int64_t n_groups = 4 * draw(1, 9);
             const shape s = { TQ_BLOCK_VECTORS, 49 + n_pixels % 16, n_pixels,    bits,
                               draw(1, 3),       n_groups,           4 * n_groups };
             check_shape(&s, n_pixels % 3 == 0, 0, n_pixels % 2 ? 15 : 127);

@@ -82,14 +82,13 @@ static tq_sum_range sum_taps(const packing *p, int64_t oc, int *least, int *most
     return tq_conv_spec_range(p->spec, oc, positive, negative);
 }
 
-/** The fewest bits that hold the weights and fill the bytes of a run. */
+/** The fewest bits that hold the weights, where runs are of whole steps of four groups. */
 static int find_bits(const packing *p, const tq_strip_variant *variant, int least, int most)
 {
     if (!variant->unpacks || p->n_taps < PACKED_FROM)
         return 8;
     for (int bits = 2; bits < 8; bits *= 2)
-        if (least >= -(1 << (bits - 1)) && most < 1 << (bits - 1) &&
-            p->w->n_groups % (8 / bits) == 0)
+        if (least >= -(1 << (bits - 1)) && most < 1 << (bits - 1) && p->w->n_groups % 4 == 0)
             return bits;
     return 8;
 }
@@ -254,8 +253,7 @@ tq_status tq_conv_weights_make(const tq_conv_spec *spec, tq_conv_weights *out_we
 {
     const tq_window *window = &spec->window;
     const bool by_tap = spec->groups > 1 || (window->dilation[2] > 1 && window->kernel[2] > 1);
-    const int64_t bytes =
-        by_tap ? spec->c / spec->groups : window->kernel[2] * spec->c;
+    const int64_t bytes = by_tap ? spec->c / spec->groups : window->kernel[2] * spec->c;
     *out_weights = (tq_conv_weights){
         .by_tap = by_tap,
         .n_runs = window->kernel[1] * (by_tap ? window->kernel[2] : 1),

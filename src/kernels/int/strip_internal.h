@@ -47,7 +47,7 @@ typedef struct tq_strip {
     const int64_t *runs;      /* where each run of taps begins in a window */
     int64_t n_runs, n_groups; /* runs, and groups of 4 bytes in each */
     /** [n_runs][n_groups][n_vectors][16][4] of 8 bits. Of `bits` = 4 or 2, for 4 vectors and
-     * n_groups a multiple of 8 / bits only: byte (k, j, i, b) has in its bits f * bits .. the
+     * n_groups a multiple of 4 only: byte (k, j, i, b) has in its bits f * bits .. the
      * weight of group k * 8 / bits + f; sums are those of weights times 2^(8 - bits). */
     const int8_t *w;
     int bits;

@@ -141,7 +141,8 @@ TQ_INLINE void strip_of_three(const int n_pixels, const tq_strip *s)
     finish(1, n_pixels, s, sums);
 }
 
-/** 4 vectors of weights of less than 8 bits: field by field they are brought to the upper bits. */
+/** 4 vectors of weights of less than 8 bits: field by field they are brought to the upper bits.
+ * Four groups a step, since GCC keeps all sums in registers then. */
 TQ_INLINE void packed_strip(const int bits, const int n_pixels, const tq_strip *s)
 {
     const int n_fields = 8 / bits;
@@ -151,16 +152,19 @@ TQ_INLINE void packed_strip(const int bits, const int n_pixels, const tq_strip *
     const int8_t *w = s->w, *ahead = s->ahead;
     for (int64_t r = 0; r < s->n_runs; r++) {
         const uint8_t *x = s->x + s->runs[r];
-        for (int64_t g = 0; g < s->n_groups; g += n_fields, w += 256) {
-            _mm_prefetch((const char *)ahead, _MM_HINT_T1);
-            ahead += s->ahead_step;
+        for (int64_t g = 0; g < s->n_groups; g += 4, w += 128 * bits) {
 #pragma GCC unroll 4
-            for (int f = 0; f < n_fields; f++, x += 4) {
+            for (int k = 0; k < 4; k++, x += 4) {
+                const int up = 8 - bits * (k % n_fields + 1);
                 __m512i v[TQ_BLOCK_VECTORS];
+                if (k % n_fields == 0) {
+                    _mm_prefetch((const char *)ahead, _MM_HINT_T1);
+                    ahead += s->ahead_step;
+                }
 #pragma GCC unroll 4
                 for (int j = 0; j < 4; j++) {
-                    const __m512i packed = _mm512_loadu_si512(w + 64 * j);
-                    v[j] = _mm512_and_si512(_mm512_slli_epi16(packed, 8 - bits * (f + 1)), mask);
+                    const __m512i packed = _mm512_loadu_si512(w + k / n_fields * 256 + 64 * j);
+                    v[j] = _mm512_and_si512(_mm512_slli_epi16(packed, up), mask);
                     __asm__("" : "+v"(v[j]));
                 }
                 add_products(4, n_pixels, x, s->x_step, v, sums);
