@@ -261,6 +261,22 @@ static void pass_inside(int64_t n, const float *restrict x, const float *restric
         sums_[0] += sum_beyond(n, x, dy, lo);
 }
 
+static double sum_by_fours(int64_t n, const float *x)
+{
+    f64x8 even = { 0 }, odd = { 0 };
+    int64_t i = 0;
+    for (; i + GROUP <= n; i += GROUP) {
+        const f32x16 *v = (const f32x16 *)(x + i);
+        const f32x16 four = (v[0] + v[1]) + (v[2] + v[3]);
+        widen(&four, &even, &odd);
+    }
+    even += odd;
+    double rest = fold(&even);
+    for (; i < n; i++)
+        rest += (double)x[i];
+    return rest;
+}
+
 static void step_grad(int64_t n, const float *restrict x, const float *restrict dy, float scale_,
                       float lo, float hi, float *restrict dx, double *sum_)
 {
@@ -273,14 +289,12 @@ static void step_grad(int64_t n, const float *restrict x, const float *restrict 
         for (int64_t i = 0; i < length; i++) {
             const float g = dy[begin + i], x_i = clipped(x[begin + i], least, most);
             const float v = divide(x_i, scale_, reciprocal), w = clipped(v, lo, hi);
-            const float off = round_half_up(w) - v;
-            const float t = w == v ? off : w; /* at the ends both are w */
-            const float inside = (v > lo) & (v < hi) ? g : 0.0f;
-            terms[i] = g * (v > lo ? v < hi ? t : w : w);
-            dx[begin + i] = inside;
+            const bool inside = (v > lo) & (v < hi);
+            terms[i] = g * (inside ? round_half_up(w) - v : w);
+            dx[begin + i] = inside ? g : 0.0f;
         }
         if (sum_)
-            *sum_ += sum(length, terms);
+            *sum_ += sum_by_fours(length, terms);
     }
 }
 
