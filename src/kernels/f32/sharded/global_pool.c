@@ -3,6 +3,7 @@
 #include "kernels/f32/sharded/sharded_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { DY = 1 }; /* of GlobalAveragePoolGrad(x, dy); x gives its type only */
 
@@ -60,8 +61,8 @@ static void spread(const void *state_, const tq_shard *shard)
             float *dx = shard->out[0] + i * s->n_blocked + c * s->plane;
             for (int k = 0; k < block && c + k < s->n_channels; k++)
                 row[k] = dy[k] / (float)s->plane;
-            for (int64_t p = 0; p < s->plane * block; p++)
-                dx[p] = row[p % block];
+            for (int64_t p = 0; p < s->plane; p++)
+                memcpy(dx + p * block, row, (size_t)block * sizeof *row);
         }
 }
 
