@@ -134,10 +134,6 @@ static tq_step *add_step(tq_plan *p, const tq_node *node, tq_layer *layer, const
                              .out = TQ_NEW_N(engine->arena, void *, 1),
                              .pool = engine->options.pool };
     layer->kind->place(layer);
-    const size_t size = layer->kind->scratch_size
-                            ? layer->kind->scratch_size(layer, tq_pool_size(engine->options.pool))
-                            : 0;
-    engine->scratch_size = size > engine->scratch_size ? size : engine->scratch_size;
     return step;
 }
 

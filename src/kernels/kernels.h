@@ -37,15 +37,14 @@ typedef struct tq_layer_run {
     const void *in[TQ_LAYER_MAX_INPUTS];
     void *out;
     tq_pool *pool;
-    void *scratch; /* aligned to 64 */
 } tq_layer_run;
 
 typedef struct tq_layer_kind {
     const char *brief;
     /** The layouts are known now: finds offsets. */
     void (*place)(tq_layer *layer);
-    /** After place; may be NULL. */
-    size_t (*scratch_size)(const tq_layer *layer, int n_workers);
+    /** Hands out pieces by tq_parallel_for and changes nothing else: all threads of a pool may call
+     * it at once (tq_pool_together). */
     void (*run)(const tq_layer *layer, const tq_layer_run *run);
     void (*release)(tq_layer *layer);
 } tq_layer_kind;

@@ -270,6 +270,8 @@ static double sum_by_fours(int64_t n, const float *x)
         const f32x16 four = (v[0] + v[1]) + (v[2] + v[3]);
         widen(&four, &even, &odd);
     }
+    for (; i + WIDE <= n; i += WIDE)
+        widen((const f32x16 *)(x + i), &even, &odd);
     even += odd;
     double rest = fold(&even);
     for (; i < n; i++)
@@ -316,11 +318,17 @@ static inline void see(const f32x16 *x, seen *s)
     s->off += v - v;
 }
 
-/** The lanes of two, halves onto halves. */
-static void fold_seen(const seen *a, const seen *b, float *min, float *max, float *off)
+static inline void join(const seen *from, seen *into)
 {
-    f32x16 least = CHOOSE(b->min < a->min, b->min, a->min);
-    f32x16 most = CHOOSE(b->max > a->max, b->max, a->max), odd = a->off + b->off;
+    into->min = CHOOSE(from->min < into->min, from->min, into->min);
+    into->max = CHOOSE(from->max > into->max, from->max, into->max);
+    into->off += from->off;
+}
+
+/** The lanes, halves onto halves. */
+static void fold_seen(const seen *s, float *min, float *max, float *off)
+{
+    f32x16 least = s->min, most = s->max, odd = s->off;
     for (int half = WIDE / 2; half > 0; half /= 2)
         for (int k = 0; k < half; k++) {
             least[k] = least[k + half] < least[k] ? least[k + half] : least[k];
@@ -337,14 +345,21 @@ static bool extremes(int64_t n, const float *x, float *out_min, float *out_max)
 {
     float min = x[0], max = x[0], off = 0.0f;
     int64_t i = 0;
-    if (n >= 2 * WIDE) {
+    if (n >= WIDE) {
         const f32x16 first = (f32x16){ 0 } + x[0];
-        seen a = { first, first, { 0 } }, b = a;
-        for (; i + 2 * WIDE <= n; i += 2 * WIDE) {
+        seen a = { first, first, { 0 } }, b = a, c = a, d = a;
+        for (; i + GROUP <= n; i += GROUP) {
             see((const f32x16 *)(x + i), &a);
             see((const f32x16 *)(x + i + WIDE), &b);
+            see((const f32x16 *)(x + i + 2 * WIDE), &c);
+            see((const f32x16 *)(x + i + 3 * WIDE), &d);
         }
-        fold_seen(&a, &b, &min, &max, &off);
+        for (; i + WIDE <= n; i += WIDE)
+            see((const f32x16 *)(x + i), &a);
+        join(&b, &a);
+        join(&d, &c);
+        join(&c, &a);
+        fold_seen(&a, &min, &max, &off);
     }
     for (; i < n; i++) {
         min = x[i] < min ? x[i] : min;
@@ -356,43 +371,26 @@ static bool extremes(int64_t n, const float *x, float *out_min, float *out_max)
     return off == 0.0f;
 }
 
-enum { N_SUMS = 4 }; /* of 8 lanes: the order of tq_statistics_observe */
-
-static double fold_sums(f64x8 sums_[N_SUMS])
+/** Sum of the squares of x - centre. */
+static double squares_around(int64_t n, const float *x, float centre)
 {
-    sums_[0] += sums_[2];
-    sums_[1] += sums_[3];
-    sums_[0] += sums_[1];
-    return fold(&sums_[0]);
-}
-
-static double squares_around(int64_t n, const float *x, double centre)
-{
-    f64x8 s[N_SUMS] = { 0 };
+    f64x8 even = { 0 }, odd = { 0 };
     int64_t i = 0;
-    for (; i + N_SUMS * LANES <= n; i += N_SUMS * LANES)
-        for (int k = 0; k < N_SUMS; k++) {
-            const f64x8 d =
-                __builtin_convertvector(*(const f32x8 *)(x + i + k * LANES), f64x8) - centre;
-            s[k] += d * d;
-        }
-    for (int k = 0; i < n; i++, k++) {
-        const double d = (double)x[i] - centre;
-        s[k / LANES][k % LANES] += d * d;
+    for (; i + GROUP <= n; i += GROUP) {
+        const f32x16 *v = (const f32x16 *)(x + i);
+        const f32x16 a = v[0] - centre, b = v[1] - centre, c = v[2] - centre, d = v[3] - centre;
+        const f32x16 four = (a * a + b * b) + (c * c + d * d);
+        widen(&four, &even, &odd);
     }
-    return fold_sums(s);
-}
-
-static double sum_in_order(int64_t n, const float *x)
-{
-    f64x8 s[N_SUMS] = { 0 };
-    int64_t i = 0;
-    for (; i + N_SUMS * LANES <= n; i += N_SUMS * LANES)
-        for (int k = 0; k < N_SUMS; k++)
-            s[k] += __builtin_convertvector(*(const f32x8 *)(x + i + k * LANES), f64x8);
-    for (int k = 0; i < n; i++, k++)
-        s[k / LANES][k % LANES] += (double)x[i];
-    return fold_sums(s);
+    for (; i + WIDE <= n; i += WIDE) {
+        const f32x16 d = *(const f32x16 *)(x + i) - centre, square = d * d;
+        widen(&square, &even, &odd);
+    }
+    even += odd;
+    double rest = fold(&even);
+    for (; i < n; i++)
+        rest += ((double)x[i] - (double)centre) * ((double)x[i] - (double)centre);
+    return rest;
 }
 
 static void observe(int64_t n, const float *x, bool extremes_only, tq_statistics *into)
@@ -407,8 +405,8 @@ static void observe(int64_t n, const float *x, bool extremes_only, tq_statistics
         }
         tq_statistics part = { .n = length, .min = (double)min, .max = (double)max };
         if (!extremes_only) {
-            part.mean = sum_in_order(length, x + begin) / (double)length;
-            part.m2 = min == max ? 0.0 : squares_around(length, x + begin, part.mean);
+            part.mean = sum_by_fours(length, x + begin) / (double)length;
+            part.m2 = min == max ? 0.0 : squares_around(length, x + begin, (float)part.mean);
         }
         tq_statistics_merge(into, &part);
     }
