@@ -22,6 +22,7 @@ layers:
       - Conv: { name: c, channels: 16, kernel_shape: 3, pads: same, bias: false }
       - BatchNormalization
       - Relu
+      - Add: { from: [previous, begin] }
   - GlobalAveragePool
   - Flatten: { axis: 1 }
   - Gemm: { name: logits, channels: classes }
@@ -67,7 +68,7 @@ def measure():
             run("zoo", "--from", path("deep.yaml"), "-o", path("deep.onnx"))
             f2f.append((depth, *command("f2f", path("deep.onnx"), "--recipe", "pact8", "-o", path("deep.fake.onnx"))))
             steps.append((depth, *bench(path("deep.fake.onnx"), "--train", "-b", 16, "--seconds", 1)))
-        yield "QAT step of a chain of convolutions", "layers", steps
+        yield "QAT step of a chain of residual layers", "layers", steps
         yield "f2f of the chain: load, edit, save", "layers", f2f
 
 

@@ -1,13 +1,17 @@
 /* What lies in memory between phases and what is made again, and the order of items in a phase.
  *
  * An elementwise array that a later phase reads is made again there if all that it is made of is
- * there then anyway; so is one that was chosen for it, where memory is short (phases_again.c); else
+ * there then anyway, and it takes few steps: sums of residual branches would begin with the first
+ * one each time. So is one that was chosen for it, where memory is short (phases_again.c); else
  * it is stored. Items of a phase have levels: a part on samples comes one level after what it
  * reads, tiles of one shape on one level share a loop. A tile that reads what a loop before it
  * made, and did not write down, makes it again too. */
 #include "engine/phases_internal.h"
 
 #include <limits.h>
+#include <stdint.h>
+
+enum { MOST_AGAIN = 7, MOST_WHERE_SHORT = 32 }; /* tiles; of memory */
 
 /* ---- what is stored ---------------------------------------------------------------------- */
 
@@ -41,9 +45,21 @@ static int level_of_maker(const tq_phased_plan *p, int array, int *out_until)
     return level;
 }
 
+/** How many tiles make the array again. */
+static int cost_of(const tq_phased_plan *p, int array)
+{
+    const tq_item *maker = &p->items[p->arrays[array].maker];
+    int cost = 1;
+    for (int i = 0; i < p->units[maker->unit].run.n_in; i++)
+        if (maker->in[i] >= 0 && !is_in_memory(&p->arrays[maker->in[i]]))
+            cost += p->arrays[maker->in[i]].cost;
+    return cost;
+}
+
 /** Arrays are in order of making, so what one is made of is decided before it. */
 void tq_phased_choose_stored(tq_phased_plan *p)
 {
+    const int most = p->plan->stored_limit < SIZE_MAX ? MOST_WHERE_SHORT : MOST_AGAIN;
     for (int i = 0; i < p->n_arrays; i++) {
         tq_array *a = &p->arrays[i];
         if (a->maker < 0)
@@ -52,8 +68,10 @@ void tq_phased_choose_stored(tq_phased_plan *p)
         a->level = level_of_maker(p, i, &a->until) + !tile;
         if (!tile && !a->is_again)
             a->until = -1;
-        a->is_stored =
-            a->for_whole || a->for_batch || (a->last_use > a->phase && a->last_use > a->until);
+        a->cost = cost_of(p, i);
+        const bool is_dear = tile && a->cost > most;
+        a->is_stored = a->for_whole || a->for_batch ||
+                       (a->last_use > a->phase && (is_dear || a->last_use > a->until));
         if (a->is_stored)
             a->level = 0;
     }

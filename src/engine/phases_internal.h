@@ -47,6 +47,7 @@ typedef struct tq_array {
     bool is_stored;      /* lies in memory between phases */
     int until;           /* not stored: the last phase that can make it again; -1: none */
     int level;           /* in such a phase: the first level where tiles have it */
+    int cost;            /* not stored: tiles that make it again */
     bool is_out_of_tile; /* read by other than tiles of its own stage */
     int slot;            /* if stored */
     size_t offset;       /* else, of the worker's scratch, where out of tile */

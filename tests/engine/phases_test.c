@@ -416,3 +416,49 @@ TEST(a_forward_pass_is_one_phase)
     tq_tensor_reset(&x);
     tq_graph_destroy(graph);
 }
+
+/** Parts of all stages of a training step through `depth` residual branches. */
+static int count_parts(int depth)
+{
+    char text[16384] = "input x: f32[8,16,6,6] input l: i64[8] const w: f32[16,16,1,1] = random(1) "
+                       "const k: f32[16] = 0.7 const b: f32[16] = 0.1 const m: f32[16] = 0.2 "
+                       "const r: f32[16] = 1.5 h0 = Relu(x) ";
+    size_t used = strlen(text);
+    for (int i = 1; i <= depth; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used,
+                                 "a%d = Conv(h%d,w) n%d, m%d, v%d, s%d, i%d = "
+                                 "BatchNormTrain(a%d,k,b,m,r) h%d = Add(n%d,h%d) ",
+                                 i, i - 1, i, i, i, i, i, i, i, i, i - 1);
+    snprintf(text + used, sizeof text - used, "y = Relu(h%d) " LOSS, depth);
+    tq_graph *graph = check_graph(text);
+    tq_value *w = tq_graph_find_value(graph, "w"), *grad;
+    CHECK_OK(tq_autodiff(graph, tq_graph_find_value(graph, "loss"), &w, 1, &grad));
+    tq_graph_add_output(graph, grad);
+    tq_tensor inputs[MOST_INPUTS];
+    fill_inputs(graph, inputs);
+    tq_engine *engine =
+        plan(graph, inputs,
+             &(tq_engine_options){ .n_shards = 4, .constants_change = true, .profile = true });
+    int n = 0;
+    for (int step = 0; step < tq_engine_n_steps(engine); step++)
+        for (int s = 0; s < tq_engine_n_stages(engine, step); s++) {
+            const char *node;
+            double seconds;
+            int64_t macs;
+            const char *parts = tq_engine_stage(engine, step, s, &node, &seconds, &macs);
+            for (n++; *parts; parts++)
+                n += *parts == ' ';
+        }
+    tq_engine_destroy(engine);
+    tq_tensor_reset(&inputs[0]);
+    tq_tensor_reset(&inputs[1]);
+    tq_graph_destroy(graph);
+    return n;
+}
+
+/* What is made again is not made from the first branch on each time. */
+TEST(a_chain_of_residual_branches_costs_in_proportion_to_its_length)
+{
+    if (check_cpu_has(TQ_CPU_AVX2 | TQ_CPU_FMA, "avx2"))
+        CHECK(2 * count_parts(20) > count_parts(40) - 20);
+}
