@@ -84,6 +84,26 @@ static void place_editors(tq_cli *cli, int n, const tq_editor *const *editors, t
     edit->more = inside;
 }
 
+/** What was said of the inputs. */
+typedef struct given {
+    scales s;
+    codes c;
+} given;
+
+static tq_status take_inputs(tq_cli *cli, double scale, const tq_list *inputs,
+                             const tq_list *ranges, given *g, tq_f2t_options *f2t)
+{
+    TQ_TRY(parse_scales(cli, scale, inputs, &g->s));
+    TQ_TRY(parse_codes(cli, ranges, &g->c));
+    f2t->n_input_scales = g->s.n;
+    f2t->input_names = g->s.names;
+    f2t->input_scales = g->s.values;
+    f2t->n_codes = g->c.n;
+    f2t->code_names = g->c.names;
+    f2t->codes = g->c.ranges;
+    return TQ_OK;
+}
+
 static tq_status print_summary(tq_cli *cli, const tq_graph *graph)
 {
     tq_proof_row *rows;
@@ -109,6 +129,7 @@ static tq_status run(tq_cli *cli)
     tq_dump dump = { .cli = cli };
     tq_edit edit = { 0 };
     tq_f2t_options f2t = { .backend = "generic" };
+    given g = { 0 };
     const tq_option options[] = {
         TQ_ARG("FQ.onnx", &model,
                "calibrated or trained fake-quantised network, or an integer network of others"),
@@ -141,10 +162,7 @@ static tq_status run(tq_cli *cli)
         TQ_OPT_END,
     };
     TQ_TRY(tq_options_parse(cli, options));
-    scales s = { 0 };
-    TQ_TRY(parse_scales(cli, input_scale, &inputs, &s));
-    codes c = { 0 };
-    TQ_TRY(parse_codes(cli, &ranges, &c));
+    TQ_TRY(take_inputs(cli, input_scale, &inputs, &ranges, &g, &f2t));
     TQ_TRY(parse_shift(shift, &f2t.shift));
     TQ_TRY(tq_cli_half_up(rounding, &f2t.force_half_up));
     int n_editors;
@@ -153,12 +171,6 @@ static tq_status run(tq_cli *cli)
     place_editors(cli, n_editors, found, &f2t, &edit);
     TQ_TRY(tq_dump_prepare(&dump, &edit));
     TQ_TRY(tq_cli_check_output(cli, out));
-    f2t.n_input_scales = s.n;
-    f2t.input_names = s.names;
-    f2t.input_scales = s.values;
-    f2t.n_codes = c.n;
-    f2t.code_names = c.names;
-    f2t.codes = c.ranges;
     tq_graph **graph;
     TQ_TRY(tq_cli_load(cli, model, dialect, &graph));
     TQ_TRY(tq_wrap(tq_dump_finish(&dump, tq_f2t_run(graph, &f2t, &edit)), "'%s'", model));

@@ -44,6 +44,11 @@ typedef struct tq_engines {
 tq_status tq_engines_get(tq_engines *engines, const tq_type *types, tq_engine **out_engine);
 void tq_engines_reset(tq_engines *engines);
 
+/** Are numbers and words of the options possible? */
+tq_status tq_train_options_check(const tq_train_options *options);
+/** The optimiser's numbers: as asked, else its own. */
+tq_optimizer_params tq_train_params(const tq_train_options *options, const tq_optimizer *optimizer);
+
 /** The batch to use: `wanted`, unless the graph takes only the batch that is written in it. */
 int64_t tq_batch_for(const tq_graph *graph, int64_t wanted);
 /** Loader options that follow from the graph's only input; TQ_ERR_UNSUPPORTED if it has several. */
