@@ -54,13 +54,17 @@ static bool agree(const tq_node *a, const tq_node *b, const char **out_why)
     return true;
 }
 
+/* The larger group keeps its parameters, so that a long chain costs no more than its length. */
 static void join(const tq_node *a, const tq_node *b, const tq_edit *edit)
 {
     if (tq_node_input(a, 1) == tq_node_input(b, 1))
         return;
-    for (int i = 1; i < tq_node_n_inputs(a); i++)
-        tq_value_redirect_consumers(tq_node_input(b, i), tq_node_input(a, i));
-    tq_graph_sweep(tq_node_graph(a));
+    const bool a_stays = tq_value_n_consumers(tq_node_input(a, 1)) >=
+                         tq_value_n_consumers(tq_node_input(b, 1));
+    for (int i = 1; i < tq_node_n_inputs(a); i++) {
+        tq_value *of_a = tq_node_input(a, i), *of_b = tq_node_input(b, i);
+        tq_value_redirect_consumers(a_stays ? of_b : of_a, a_stays ? of_a : of_b);
+    }
     tq_edit_log(edit, "'%s' shares the grid of '%s'", tq_node_name(b), tq_node_name(a));
 }
 
@@ -180,6 +184,7 @@ static tq_status run(tq_graph *graph, const tq_edit *edit)
     TQ_TRY(join_words(graph, edit));
     for (int i = 0; recipe->merges && recipe->merges[i]; i++)
         TQ_TRY(join_list(graph, recipe->merges[i], edit));
+    tq_graph_sweep(graph);
     return TQ_OK;
 }
 
