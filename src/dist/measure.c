@@ -96,7 +96,8 @@ static tq_status share_links(tq_ranks *ranks, double *times)
     return status;
 }
 
-/** Minimises sum over i of ((alpha + beta * sizes[i] - times[i]) / times[i])^2. */
+/** Minimises sum over i of ((alpha + beta * sizes[i] - times[i]) / times[i])^2, beta >= 0: on a
+ * busy machine long messages may seem no slower than short ones. */
 static tq_ranks_link fit(const double *times)
 {
     double w = 0, x = 0, xx = 0, y = 0, xy = 0; /* sums of weights 1 / t^2 times powers */
@@ -108,7 +109,7 @@ static tq_ranks_link fit(const double *times)
         y += weight * times[i];
         xy += weight * size * times[i];
     }
-    tq_ranks_link link = { .beta_s_per_byte = (w * xy - x * y) / (w * xx - x * x) };
+    tq_ranks_link link = { .beta_s_per_byte = fmax((w * xy - x * y) / (w * xx - x * x), 0.0) };
     link.alpha_s = (y - link.beta_s_per_byte * x) / w;
     for (int i = 0; i < N_SIZES; i++) {
         const double fitted = link.alpha_s + link.beta_s_per_byte * (double)sizes[i];
