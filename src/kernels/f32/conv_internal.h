@@ -18,6 +18,8 @@ typedef struct tq_conv_operator {
 /** All six. */
 extern const tq_conv_operator tq_conv_operators[];
 enum { TQ_N_CONV_OPERATORS = 6 };
+/** That of the name of `op`; NULL: it is none. */
+const tq_conv_operator *tq_conv_operator_find(const tq_op *op);
 
 /** Geometry of f32 1d and 2d convolutions with elements; false: this is not a case for oneDNN. */
 bool tq_conv_shape_read(const tq_conv_operator *op, const tq_op_run *shapes,

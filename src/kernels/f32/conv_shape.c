@@ -14,6 +14,14 @@ const tq_conv_operator tq_conv_operators[TQ_N_CONV_OPERATORS] = {
     { "ConvTransposeGradWeight", TQ_CONV_WEIGHT, { 0, TQ_CONV_OUT, 1 }, false, true },
 };
 
+const tq_conv_operator *tq_conv_operator_find(const tq_op *op)
+{
+    for (int i = 0; i < TQ_N_CONV_OPERATORS; i++)
+        if (!strcmp(tq_conv_operators[i].name, op->entry.name))
+            return &tq_conv_operators[i];
+    return NULL;
+}
+
 static bool read_conv(const tq_attrs *attrs, const tq_type *const types[TQ_CONV_ROLES],
                       tq_conv_shape *shape)
 {

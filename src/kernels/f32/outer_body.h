@@ -19,6 +19,16 @@ typedef uint32_t words __attribute__((vector_size(4 * TQ_OUTER_WIDTH)));
 #define SCALAR_f32(v) (v)
 #define SCALAR_half(v) scalar_of_half(v)
 
+/* Adds the sums of other shards and stores them all. */
+#define MEET_AND_STORE(n_blocks)                                                                   \
+    for (int m = 0; m < j->n_more; m++)                                                            \
+        EACH_X                                                                                     \
+    EACH_BLOCK(n_blocks)                                                                           \
+    acc[i][b] += *(const lanes_u *)(j->more[m] + (i * n_blocks + b) * B);                          \
+    EACH_X                                                                                         \
+    EACH_BLOCK(n_blocks)                                                                           \
+    *(lanes_u *)(sums + (i * n_blocks + b) * B) = acc[i][b];
+
 #define OUTER(n_blocks, kind, element)                                                             \
     static void outer_##kind##_##n_blocks(const tq_outer_job *j, int first, float *sums)           \
     {                                                                                              \
@@ -38,13 +48,7 @@ typedef uint32_t words __attribute__((vector_size(4 * TQ_OUTER_WIDTH)));
                     acc[i][b] += SCALAR_##kind(x[i]) * v[b];                                       \
                 }                                                                                  \
             }                                                                                      \
-        for (int m = 0; m < j->n_more; m++)                                                        \
-            EACH_X                                                                                 \
-        EACH_BLOCK(n_blocks)                                                                       \
-        acc[i][b] += *(const lanes_u *)(j->more[m] + (i * n_blocks + b) * B);                      \
-        EACH_X                                                                                     \
-        EACH_BLOCK(n_blocks)                                                                       \
-        *(lanes_u *)(sums + (i * n_blocks + b) * B) = acc[i][b];                                   \
+        MEET_AND_STORE(n_blocks)                                                                   \
     }
 
 #define RUN(kind, element)                                                                         \

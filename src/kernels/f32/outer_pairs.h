@@ -52,13 +52,7 @@ static inline void load_pairs(const uint16_t *p, int64_t step, bool has_second, 
                     }                                                                              \
                 }                                                                                  \
             }                                                                                      \
-        for (int m = 0; m < j->n_more; m++)                                                        \
-            EACH_X                                                                                 \
-        EACH_BLOCK(n_blocks)                                                                       \
-        acc[i][b] += *(const lanes_u *)(j->more[m] + (i * n_blocks + b) * B);                      \
-        EACH_X                                                                                     \
-        EACH_BLOCK(n_blocks)                                                                       \
-        *(lanes_u *)(sums + (i * n_blocks + b) * B) = acc[i][b];                                   \
+        MEET_AND_STORE(n_blocks)                                                                   \
     }
 PAIRS(1)
 PAIRS(2)

@@ -72,10 +72,10 @@ static bool follows(const tq_graph *graph, int64_t batch, const tq_graph *origin
     return true;
 }
 
-static tq_status works(const tq_graph *opened, const tq_graph *original, int64_t fixed, bool *out)
+static bool works(const tq_graph *opened, const tq_graph *original, int64_t fixed)
 {
-    *out = true;
-    for (int b = 0; b < N_BATCHES && *out; b++) {
+    bool all = true;
+    for (int b = 0; b < N_BATCHES && all; b++) {
         tq_graph *trial = tq_graph_clone(opened);
         tq_type types[TQ_OP_MAX_NAMES];
         const int n = tq_graph_n_inputs(trial);
@@ -84,11 +84,11 @@ static tq_status works(const tq_graph *opened, const tq_graph *original, int64_t
             types[i].dims[0] = batches[b];
         }
         const tq_status status = tq_graph_infer_for(trial, types, n);
-        *out = !status && follows(trial, batches[b], original, fixed);
+        all = !status && follows(trial, batches[b], original, fixed);
         tq_status_drop(status);
         tq_graph_destroy(trial);
     }
-    return TQ_OK;
+    return all;
 }
 
 static tq_status run(tq_graph *graph, const tq_edit *edit)
@@ -97,10 +97,8 @@ static tq_status run(tq_graph *graph, const tq_edit *edit)
     if (batch == 0 || tq_graph_n_inputs(graph) > TQ_OP_MAX_NAMES)
         return TQ_OK;
     tq_graph *opened = tq_graph_clone(graph);
-    bool is_open = false;
-    tq_status status = open_inputs(opened, batch);
-    if (!status)
-        status = works(opened, graph, batch, &is_open);
+    const tq_status status = open_inputs(opened, batch);
+    const bool is_open = !status && works(opened, graph, batch);
     tq_graph_destroy(opened);
     tq_status_drop(status);
     if (!is_open)

@@ -5,7 +5,6 @@
 #include "kernels/f32/sharded/sharded_internal.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 typedef struct state {
     const tq_conv_operator *op;
@@ -14,18 +13,10 @@ typedef struct state {
     const float *bias;
 } state;
 
-static const tq_conv_operator *find(const tq_op *op)
-{
-    for (int i = 0; i < TQ_N_CONV_OPERATORS; i++)
-        if (!strcmp(tq_conv_operators[i].name, op->entry.name))
-            return &tq_conv_operators[i];
-    return NULL;
-}
-
 /** A transposed convolution with a bias is left to the other kernels. */
 static bool accepts(const tq_op *op, const tq_op_run *run)
 {
-    const tq_conv_operator *o = find(op);
+    const tq_conv_operator *o = tq_conv_operator_find(op);
     tq_conv_shape shape;
     return o && (TQ_DNNL_NEEDS & tq_cpu_flags()) == TQ_DNNL_NEEDS &&
            tq_conv_shape_read(o, run, &shape) &&
@@ -74,7 +65,7 @@ static tq_status prepare(const tq_op *op, const tq_op_run *shapes, tq_ports *por
     state *s = tq_allocate(sizeof *s);
     if (!s)
         return tq_fail(TQ_ERR_MEMORY, "no memory for a convolution");
-    s->op = find(op);
+    s->op = tq_conv_operator_find(op);
     TQ_ASSERT(tq_conv_shape_read(s->op, shapes, &s->shape));
     const int weight = s->op->input[TQ_CONV_WEIGHT];
     tq_conv_options options = {

@@ -25,17 +25,9 @@ typedef struct state {
     tq_outer_row *rows;    /* of each tap */
 } state;
 
-static const tq_conv_operator *find(const tq_op *op)
-{
-    for (int i = 0; i < TQ_N_CONV_OPERATORS; i++)
-        if (!strcmp(tq_conv_operators[i].name, op->entry.name))
-            return &tq_conv_operators[i];
-    return NULL;
-}
-
 static bool read_shape(const tq_op *op, const tq_op_run *run, tq_conv_shape *s)
 {
-    const tq_conv_operator *o = find(op);
+    const tq_conv_operator *o = tq_conv_operator_find(op);
     return o && tq_outer_best() && tq_conv_shape_read(o, run, s) && s->groups == 1 &&
            s->ic >= tq_block_size();
 }
@@ -135,7 +127,7 @@ static tq_status prepare(const tq_op *op, const tq_op_run *shapes, tq_ports *por
     if (!s)
         return tq_fail(TQ_ERR_MEMORY, "no memory for a convolution");
     s->outer = tq_outer_best();
-    s->op = find(op);
+    s->op = tq_conv_operator_find(op);
     TQ_ASSERT(tq_conv_shape_read(s->op, shapes, &s->shape));
     s->pool = shapes->pool;
     s->is_half = shapes->bf16 && tq_conv_takes_half(&s->shape);
