@@ -147,6 +147,26 @@ TEST(far_off_and_not_a_number)
     }
 }
 
+/* Squares of floats that no float holds. */
+TEST(huge_and_tiny_values_have_a_deviation)
+{
+    static const float sizes[] = { 1e-25f, 1e-18f, 1.0f, 1e18f, 1e25f, 1e37f };
+    enum { N = 200 };
+    float x[N];
+    for (int s = 0; s < TQ_COUNT(sizes); s++) {
+        for (int i = 0; i < N; i++)
+            x[i] = (float)(i % 5 - 2) * sizes[s];
+        for (int k = 0; tq_loops_variants[k]; k++) {
+            tq_statistics seen;
+            if (!check_cpu_has(tq_loops_variants[k]->needs, tq_loops_variants[k]->name))
+                continue;
+            tq_statistics_reset(&seen);
+            tq_loops_variants[k]->observe(N, x, false, &seen);
+            CHECK_NEAR(sqrt(seen.m2 / N) / (double)sizes[s], sqrt(2), 1e-5);
+        }
+    }
+}
+
 TEST(quantize_linear_has_the_bits_of_the_operator)
 {
     check_same("input x: f32[3,20001] const s: f32[] = 0.004 const z: u8[] = 120 "

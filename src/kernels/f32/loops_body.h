@@ -393,13 +393,19 @@ static double squares_around(int64_t n, const float *x, float centre)
     return rest;
 }
 
+/** Are the squares of distances between these ends floats, and four of them added? */
+static bool fits(float min, float max)
+{
+    return min == max || (min > -1e18f && max < 1e18f && max - min > 1e-12f);
+}
+
 static void observe(int64_t n, const float *x, bool extremes_only, tq_statistics *into)
 {
     enum { BLOCK = 4096 };
     for (int64_t begin = 0; begin < n; begin += BLOCK) {
         const int64_t length = n - begin < BLOCK ? n - begin : BLOCK;
         float min, max;
-        if (!extremes(length, x + begin, &min, &max)) {
+        if (!extremes(length, x + begin, &min, &max) || (!extremes_only && !fits(min, max))) {
             tq_statistics_observe(into, length, x + begin);
             continue;
         }
